@@ -1,0 +1,4 @@
+@main
+enum AuthMain {
+    static func main() {}
+}

@@ -1,0 +1,4 @@
+@main
+enum FilesMain {
+    static func main() {}
+}

@@ -1,0 +1,4 @@
+@main
+enum PresenceMain {
+    static func main() {}
+}

@@ -1,0 +1,8 @@
+// What the Glibc module does not export: epoll, eventfd, sendfile, accept4.
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+// Hidden by <sys/socket.h> without _GNU_SOURCE.
+extern int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);

@@ -1,0 +1,108 @@
+/// The stable machine words of every error that leaves the system, in one list: the `code` of a problem
+/// document, and of a gateway `Error` frame.
+package enum ProblemCode: String, Sendable, CaseIterable {
+    // What any service may answer.
+    case badRequest = "bad_request"
+    case malformedJSON = "malformed_json"
+    case unauthenticated
+    case sessionEnded = "session_ended"
+    case forbidden
+    case originNotAllowed = "origin_not_allowed"
+    case notFound = "not_found"
+    case methodNotAllowed = "method_not_allowed"
+    case conflict
+    case tooLarge = "too_large"
+    case unsupportedMediaType = "unsupported_media_type"
+    case rangeNotSatisfiable = "range_not_satisfiable"
+    case invalidField = "invalid_field"
+    case upgradeRequired = "upgrade_required"
+    case tooManyRequests = "too_many_requests"
+    case headersTooLarge = "headers_too_large"
+    case requestTimeout = "request_timeout"
+    case internalError = "internal_error"
+    case notImplemented = "not_implemented"
+    case unavailable
+    case storageFull = "storage_full"
+    // auth
+    case invalidCredentials = "invalid_credentials"
+    case tooManyAttempts = "too_many_attempts"
+    case userExists = "user_exists"
+    // files
+    case invalidBase64 = "invalid_base64"
+    case fileNotFound = "file_not_found"
+    // gateway
+    case unknownType = "unknown_type"
+    case tooManyConnections = "too_many_connections"
+    case recipientUnknown = "recipient_unknown"
+    case recipientForbidden = "recipient_forbidden"
+    case noAgentAvailable = "no_agent_available"
+    case syncUnexpected = "sync_unexpected"
+    case draining
+}
+
+/// An error as the wire shows it: RFC 9457 `application/problem+json`
+/// `{"type","title","status","detail","code"}`.
+///
+/// Service errors are turned into one at the edge of each service; anything else becomes
+/// `internal_error` without its text.
+package struct Problem: Error, Sendable, Equatable {
+    /// The HTTP status, 400…599.
+    package var status: Int
+    package var code: ProblemCode
+    /// For people: names the field and the rule.
+    package var detail: String
+    /// Further header fields of the answer, such as `Retry-After` or `Allow`.
+    package var headers: [Header]
+
+    /// One header field that goes with the answer.
+    package struct Header: Sendable, Equatable {
+        package var name: String
+        package var value: String
+
+        package init(_ name: String, _ value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    package init(_ status: Int, _ code: ProblemCode, _ detail: String, headers: [Header] = []) {
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers
+    }
+
+    /// 400: the request cannot be understood.
+    package static func badRequest(_ detail: String) -> Problem { Problem(400, .badRequest, detail) }
+
+    /// 401, with the challenge that RFC 9110 §11.6.1 asks for.
+    package static func unauthenticated(_ detail: String) -> Problem {
+        Problem(401, .unauthenticated, detail, headers: [Header("WWW-Authenticate", "Bearer")])
+    }
+
+    /// 403: known, and not allowed.
+    package static func forbidden(_ detail: String) -> Problem { Problem(403, .forbidden, detail) }
+
+    /// 404: not there, or not for the caller to know of.
+    package static func notFound(_ detail: String) -> Problem { Problem(404, .notFound, detail) }
+
+    /// 422: valid JSON whose member `field` breaks `rule`.
+    package static func invalidField(_ field: String, _ rule: String) -> Problem {
+        Problem(422, .invalidField, "\(field): \(rule)")
+    }
+
+    /// 503: something this answer depends on does not answer.
+    package static func unavailable(_ detail: String, retryAfterSeconds: Int = 1) -> Problem {
+        Problem(503, .unavailable, detail, headers: [Header("Retry-After", String(retryAfterSeconds))])
+    }
+}
+
+/// An error with an answer of its own on the wire.
+package protocol ProblemConvertible: Error {
+    /// The answer that a caller gets for this error.
+    var problem: Problem { get }
+}
+
+extension Problem: ProblemConvertible {
+    package var problem: Problem { self }
+}

@@ -1,0 +1,4 @@
+@main
+enum WebSocketEchoMain {
+    static func main() {}
+}
