@@ -19,7 +19,9 @@ package struct Readiness: OptionSet, Sendable {
     package static let hangUp = Readiness(rawValue: 4)
 }
 
-/// Owner of one descriptor on an event loop. All calls come on the loop's thread.
+/// Owner of one descriptor on an event loop.
+///
+/// All calls come on the loop's thread.
 ///
 /// A protocol and not a base class: a class could be subclassed in other modules only if it were `open`, and the
 /// existential call costs 1.6 ns.

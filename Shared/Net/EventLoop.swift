@@ -98,13 +98,13 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         )
     }
 
-    /// Asks the thread to end after its current turn. From any thread.
+    /// Asks the thread to end after its current turn, from any thread.
     func stop() {
         inbox.withLock { $0.isStopping = true }
         wake()
     }
 
-    /// Waits for the thread's end. Not on the loop itself.
+    /// Waits for the thread's end; not on the loop itself.
     func join() {
         pthread_join(thread, nil)
     }
@@ -119,7 +119,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     // MARK: - Work from anywhere
 
-    /// Runs `work` on the loop's thread, after what was submitted before. From any thread.
+    /// Runs `work` on the loop's thread, after what was submitted before; from any thread.
     package func submit(_ work: @escaping @Sendable () -> Void) {
         post(.closure(work))
     }
