@@ -1,4 +1,4 @@
-/// What a statement's `?` can be given. `nil` binds NULL.
+/// A value for one parameter of a statement; `nil` in its place binds NULL.
 package protocol Bindable {
     /// Binds this value to parameter `index`, counted from 1.
     func bind(to statement: Statement, at index: Int) throws
@@ -9,11 +9,13 @@ extension Int64: Bindable {
 }
 
 extension Int: Bindable {
-    package func bind(to statement: Statement, at index: Int) throws { try statement.bind(Int64(self), at: index) }
+    package func bind(to statement: Statement, at index: Int) throws { try statement.bind(self, at: index) }
 }
 
 extension Bool: Bindable {
-    package func bind(to statement: Statement, at index: Int) throws { try statement.bind(Int64(self ? 1 : 0), at: index) }
+    package func bind(to statement: Statement, at index: Int) throws {
+        try statement.bind(self ? 1 : 0, at: index)
+    }
 }
 
 extension Double: Bindable {

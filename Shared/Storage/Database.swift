@@ -69,6 +69,7 @@ package actor Database {
     /// Runs `body` in one `BEGIN IMMEDIATE` transaction: committed when it returns, rolled back when it throws.
     ///
     /// - Throws: What `body` throws; `SQLiteError`, nothing being stored then; `StorageError.closed`, `.overloaded`.
+    @discardableResult
     package nonisolated func write<Value: Sendable>(
         _ body: @Sendable (Connection) throws -> Value
     ) async throws -> Value {
@@ -78,6 +79,7 @@ package actor Database {
     /// Runs `body` on one state of the file.
     ///
     /// - Throws: As `write`; misuse when `body` has written, which is then rolled back.
+    @discardableResult
     package nonisolated func read<Value: Sendable>(
         _ body: @Sendable (Connection) throws -> Value
     ) async throws -> Value {
@@ -91,13 +93,16 @@ package actor Database {
     }
 
     /// Runs `body` outside any transaction: for checkpoints, `VACUUM`, PRAGMAs.
+    @discardableResult
     package nonisolated func withConnection<Value: Sendable>(
         _ body: @Sendable (Connection) throws -> Value
     ) async throws -> Value {
         try await bounded { try await self.direct(body) }
     }
 
-    /// Waits for the calls before it, then closes the file and gives up its ownership. Later calls throw `.closed`.
+    /// Waits for the calls before it, then closes the file and gives up its ownership.
+    ///
+    /// Later calls throw `.closed`.
     package func close() {
         connection?.close()
         connection = nil

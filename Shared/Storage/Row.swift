@@ -49,13 +49,17 @@ package struct Row {
 
     /// The column's text where SQLite has it, without a copy; as short-lived as the row.
     package func text(_ column: Int) -> UnsafeRawBufferPointer {
-        guard let address = sqlite3_column_text(handle, Int32(column)) else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        guard let address = sqlite3_column_text(handle, Int32(column)) else {
+            return UnsafeRawBufferPointer(start: nil, count: 0)
+        }
         return UnsafeRawBufferPointer(start: address, count: Int(sqlite3_column_bytes(handle, Int32(column))))
     }
 
     /// The column's bytes where SQLite has them, without a copy; as short-lived as the row.
     package func blob(_ column: Int) -> UnsafeRawBufferPointer {
-        guard let address = sqlite3_column_blob(handle, Int32(column)) else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        guard let address = sqlite3_column_blob(handle, Int32(column)) else {
+            return UnsafeRawBufferPointer(start: nil, count: 0)
+        }
         return UnsafeRawBufferPointer(start: address, count: Int(sqlite3_column_bytes(handle, Int32(column))))
     }
 }

@@ -83,6 +83,9 @@ package final class Statement {
         try check(sqlite3_bind_int64(handle, Int32(index), value))
     }
 
+    /// Binds an integer.
+    package func bind(_ value: Int, at index: Int) throws { try bind(Int64(value), at: index) }
+
     /// Binds a floating-point number; SQLite stores NaN as NULL.
     package func bind(_ value: Double, at index: Int) throws {
         try check(sqlite3_bind_double(handle, Int32(index), value))
@@ -174,6 +177,6 @@ package final class Statement {
         SQLiteError(handle: sqlite3_db_handle(handle), result: result, sql: sql)
     }
 
-    /// `SQLITE_TRANSIENT`: SQLite copies before the call returns. The C macro is a cast that Swift does not import.
+    // SQLITE_TRANSIENT: SQLite copies before the call returns. The C macro is a cast that Swift does not import.
     private let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
 }

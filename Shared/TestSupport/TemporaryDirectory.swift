@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 
 /// A fresh directory for one test, removed with everything in it when the last reference goes.
@@ -13,10 +14,7 @@ package final class TemporaryDirectory: Sendable {
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    deinit {
-        let visit: __nftw_func_t = { path, _, _, _ in path.map { remove($0) } ?? 0 }
-        nftw(path, visit, 16, FTW_DEPTH.rawValue.asFlag | FTW_PHYS.rawValue.asFlag)
-    }
+    deinit { try? FileManager.default.removeItem(atPath: path) }
 
     /// The path of `name` in the directory.
     package func file(_ name: String) -> String { "\(path)/\(name)" }
@@ -25,8 +23,4 @@ package final class TemporaryDirectory: Sendable {
     package struct CreationFailed: Error {
         package let code: Int32
     }
-}
-
-extension UInt32 {
-    fileprivate var asFlag: Int32 { Int32(bitPattern: self) }
 }

@@ -22,9 +22,14 @@ struct MigratorTests {
 
     @Test("brings a file of every earlier version to the newest", arguments: 0...3)
     func fromEveryVersion(version: Int) throws {
-        try #expect(Migrator(Array(Self.steps.prefix(version))).migrate(open()) == ["account", "account name", "shout"].prefix(version).map { $0 })
+        try #expect(
+            Migrator(Array(Self.steps.prefix(version))).migrate(open())
+                == ["account", "account name", "shout"].prefix(version).map { $0 }
+        )
         let db = try open()
-        #expect(try Migrator(Self.steps).migrate(db) == ["account", "account name", "shout"].dropFirst(version).map { $0 })
+        #expect(
+            try Migrator(Self.steps).migrate(db) == ["account", "account name", "shout"].dropFirst(version).map { $0 }
+        )
         #expect(try db.first("SELECT name FROM account WHERE id = 'first'") { $0.string(0) } == "FIRST")
         #expect(try Migrator(Self.steps).migrate(db) == [])
         #expect(try db.rows("SELECT position FROM schema_migration") { $0.int(0) } == [1, 2, 3])
