@@ -1,4 +1,6 @@
-/// The two kinds of people. A `Kehu` (客户) is a customer, a `Kefu` (客服) an agent; those words appear
+/// The two kinds of people.
+///
+/// A `Kehu` (客户) is a customer, a `Kefu` (客服) an agent; those words appear
 /// only on the wire.
 package enum UserType: String, Sendable, Codable, CaseIterable {
     case customer = "Kehu"

@@ -1,5 +1,6 @@
-/// Header fields in the order they came, names compared case-insensitively (RFC 9110 §5.1). Fields that
-/// repeat stay apart.
+/// Header fields in the order they came, names compared case-insensitively (RFC 9110 §5.1).
+///
+/// Fields that repeat stay apart.
 package struct Headers: Sendable, Equatable, ExpressibleByDictionaryLiteral {
     /// One field line.
     package struct Field: Sendable, Equatable {

@@ -1,6 +1,8 @@
-package import Core
+import Core
 
-/// Where a body's bytes come from. The connection implements it: not calling `next()` stops reading from the
+/// Where a body's bytes come from.
+///
+/// The connection implements it: not calling `next()` stops reading from the
 /// socket, which is the back-pressure.
 package protocol BodySource: AnyObject, Sendable {
     /// The next bytes, never an empty array; `nil` at the end.
@@ -45,6 +47,7 @@ package struct RequestBody: Sendable {
     /// The whole body.
     ///
     /// - Parameter bytesMax: The most that is buffered.
+    /// - Returns: Every byte of it.
     /// - Throws: `Problem` 413 `too_large` beyond `bytesMax`, before anything is read when the length is announced.
     package func collect(upTo bytesMax: Int) async throws -> [UInt8] {
         let tooLarge = Problem(413, .tooLarge, "body: at most \(bytesMax) bytes")

@@ -1,0 +1,7 @@
+/// A user's status as agents see it; the user's, not the connection's.
+package enum PresenceStatus: String, Codable, Sendable, CaseIterable {
+    case online = "Online"
+    case busy = "Busy"
+    case away = "Away"
+    case offline = "Offline"
+}

@@ -1,0 +1,53 @@
+package import Core
+
+/// A query's `name=value` pairs in order, decoded as forms are (`+` is a space).
+package struct Query: Sendable, Equatable {
+    /// One pair; a name without `=` has an empty value.
+    package struct Item: Sendable, Equatable {
+        package var name: String
+        package var value: String
+    }
+
+    package private(set) var items: [Item] = []
+
+    /// The most pairs a query may have; a longer one is refused.
+    package static let itemCountMax = 100
+
+    package init() {}
+
+    /// Reads a query still encoded, without its `?`.
+    ///
+    /// - Throws: `Problem` 400 for bad percent-encoding, bytes that are not UTF-8, or over `itemCountMax` pairs.
+    package init(encoded: some StringProtocol) throws(Problem) {
+        for pair in encoded.split(separator: "&") {
+            let mark = pair.firstIndex(of: "=")
+            let name = pair[..<(mark ?? pair.endIndex)]
+            let value = mark.map { pair[pair.index(after: $0)...] } ?? ""
+            guard items.count < Self.itemCountMax else {
+                throw .badRequest("query: at most \(Self.itemCountMax) parameters")
+            }
+            guard let decodedName = PercentEncoding.decode(name, plusIsSpace: true),
+                let decodedValue = PercentEncoding.decode(value, plusIsSpace: true)
+            else { throw .badRequest("query: bad percent-encoding") }
+            items.append(Item(name: decodedName, value: decodedValue))
+        }
+    }
+
+    /// The first value of `name`; `nil` without one.
+    package subscript(_ name: String) -> String? { items.first { $0.name == name }?.value }
+
+    /// Every value of `name`, in order.
+    package func values(_ name: String) -> [String] { items.filter { $0.name == name }.map(\.value) }
+}
+
+extension Request {
+    /// The target's path, percent-decoded, for logs and messages; routing works on the encoded segments, since an
+    /// encoded `/` does not separate any.
+    package var path: String { PercentEncoding.decode(head.rawPath) ?? String(head.rawPath) }
+
+    /// The query's pairs.
+    ///
+    /// `Router` answers 400 before any handler runs if they cannot be decoded, so a handler behind
+    /// it never sees the empty query that stands for a bad one here.
+    package var query: Query { (try? Query(encoded: head.rawQuery)) ?? Query() }
+}
