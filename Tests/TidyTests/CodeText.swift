@@ -18,7 +18,7 @@ enum CodeText {
     }
 
     private static func startsFunction(_ line: Substring) -> Bool {
-        line.contains(/(^|\s)(func\s+\S|init[?]?\s*[(<]|deinit\s*\{|subscript\s*[(<])/)
+        line.contains(/(^|\s)(func\s+\S|init[?]?\s*[(<]|deinit\b|subscript\s*[(<])/)
     }
 
     /// Where the body that belongs to the declaration on line `start` closes; nil when it has none (a protocol's).
