@@ -1,5 +1,7 @@
-/// Decodes the text of `file_data` incrementally: base64 (RFC 4648 §4: padded, nothing but its alphabet), or a
-/// `data:` URL around it (RFC 2397), which is what a browser's `FileReader.readAsDataURL` gives.
+import Crypto
+
+/// Decodes the text of `file_data` incrementally: base64, or a `data:` URL around it (RFC 2397), which is what a
+/// browser's `FileReader.readAsDataURL` gives.
 struct FileDataDecoder {
     /// The longest head of a `data:` URL, from `data:` to the comma.
     static let dataURLHeadBytesMax = 256
@@ -13,10 +15,7 @@ struct FileDataDecoder {
 
     private var state = State.undecided
     private var head: [UInt8] = []
-    private var group: UInt32 = 0
-    private var groupCount = 0
-    private var paddingCount = 0
-    private var position = 0
+    private var decoder = Base64Decoder()
 
     /// The bytes decoded so far.
     private(set) var decodedCount = 0
@@ -25,13 +24,13 @@ struct FileDataDecoder {
     ///
     /// - Throws: `FilesError.invalidBase64`.
     mutating func feed(_ text: [UInt8], into output: inout [UInt8]) throws(FilesError) {
+        guard state != .base64 else { return try decode(text, into: &output) }
         var rest = text[...]
-        while state != .base64, let byte = rest.first {
+        while state != .base64, let byte = rest.popFirst() {
             head.append(byte)
-            rest.removeFirst()
             try inspectHead(into: &output)
         }
-        if !rest.isEmpty { try decode(rest, into: &output) }
+        if !rest.isEmpty { try decode(Array(rest), into: &output) }
     }
 
     /// Ends the text.
@@ -43,9 +42,7 @@ struct FileDataDecoder {
         case .dataURLHead: throw .invalidBase64("a data URL without a comma")
         case .base64: break
         }
-        guard groupCount == 0 else {
-            throw .invalidBase64("the text ends within a group of four; padding is required")
-        }
+        do throws(Base64Error) { try decoder.finish() } catch { throw Self.refusal(error) }
     }
 
     // MARK: -
@@ -70,7 +67,6 @@ struct FileDataDecoder {
             guard head.dropLast().suffix(7).map(Self.lowercase).elementsEqual(";base64".utf8) else {
                 throw .invalidBase64("a data URL must say ;base64")
             }
-            position = head.count
             head.removeAll()
             state = .base64
         case .base64: break
@@ -81,65 +77,26 @@ struct FileDataDecoder {
         state = .base64
         let text = head
         head.removeAll()
-        try decode(text[...], into: &output)
+        try decode(text, into: &output)
     }
 
-    private mutating func decode(_ text: ArraySlice<UInt8>, into output: inout [UInt8]) throws(FilesError) {
-        let table = Self.values
+    private mutating func decode(_ text: [UInt8], into output: inout [UInt8]) throws(FilesError) {
         let countBefore = output.count
-        output.reserveCapacity(countBefore + text.count / 4 * 3 + 3)
-        for byte in text {
-            let value = table[Int(byte)]
-            if value < 64, paddingCount == 0 {
-                group = group << 6 | UInt32(value)
-                groupCount += 1
-                if groupCount == 4 {
-                    output.append(UInt8(truncatingIfNeeded: group >> 16))
-                    output.append(UInt8(truncatingIfNeeded: group >> 8))
-                    output.append(UInt8(truncatingIfNeeded: group))
-                    group = 0
-                    groupCount = 0
-                }
-            } else {
-                try padding(byte, into: &output)
-            }
-            position += 1
-        }
+        do throws(Base64Error) { try decoder.feed(text, into: &output) } catch { throw Self.refusal(error) }
         decodedCount += output.count - countBefore
     }
 
-    private mutating func padding(_ byte: UInt8, into output: inout [UInt8]) throws(FilesError) {
-        guard byte == UInt8(ascii: "="), groupCount >= 2 else {
-            if byte < 0x80, byte > 0x20 {
-                let character = Character(Unicode.Scalar(byte))
-                throw .invalidBase64("unexpected '\(character)' at character \(position)")
-            }
-            throw .invalidBase64("unexpected byte at character \(position)")
+    private static func refusal(_ error: Base64Error) -> FilesError {
+        switch error {
+        case .badCharacter(let offset): .invalidBase64("character \(offset) of the base64 text is not of its alphabet")
+        case .badPadding(let offset): .invalidBase64("wrong padding at character \(offset)")
+        case .dataAfterPadding(let offset): .invalidBase64("something follows the padding at character \(offset)")
+        case .trailingBits(let offset): .invalidBase64("character \(offset) has bits that belong to no byte")
+        case .truncated(let length): .invalidBase64("ends within a group of four after \(length) characters")
         }
-        paddingCount += 1
-        groupCount += 1
-        guard groupCount == 4 else { return }
-        // Two or one of the last group's characters were padding; the bits they leave over must be zero.
-        let unusedBits: UInt32 = paddingCount == 1 ? 0b11 : 0b1111
-        guard group & unusedBits == 0 else { throw .invalidBase64("the last group has bits that belong to no byte") }
-        if paddingCount == 1 {
-            output.append(UInt8(truncatingIfNeeded: group >> 10))
-            output.append(UInt8(truncatingIfNeeded: group >> 2))
-        } else {
-            output.append(UInt8(truncatingIfNeeded: group >> 4))
-        }
-        groupCount = 0
     }
 
     private static func lowercase(_ byte: UInt8) -> UInt8 {
         (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
     }
-
-    /// What each byte stands for; 64 and up: not in the alphabet.
-    private static let values: [UInt8] = {
-        var values = [UInt8](repeating: 0xFF, count: 256)
-        let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-        for (value, byte) in alphabet.utf8.enumerated() { values[Int(byte)] = UInt8(value) }
-        return values
-    }()
 }

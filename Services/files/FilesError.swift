@@ -26,9 +26,7 @@ enum FilesError: Error, Equatable {
     case storageFull
     /// A system call failed; never shown to a client.
     case systemCall(String, path: String, errno: Int32)
-    /// Another process owns the blob directory.
-    case directoryInUse(String)
-    /// The metadata's blob is not on the disk.
+    /// The metadata's blob is not on the disk, or not whole.
     case blobMissing(String)
 }
 
@@ -53,7 +51,7 @@ extension FilesError: ProblemConvertible {
         case .tooManyUploads(let detail):
             Problem(429, .tooManyRequests, detail, headers: [Problem.Header("Retry-After", "1")])
         case .storageFull: Problem(507, .storageFull, "the file store is full")
-        case .systemCall, .directoryInUse, .blobMissing:
+        case .systemCall, .blobMissing:
             Problem(500, .internalError, "the server failed to answer this request")
         }
     }

@@ -45,7 +45,7 @@ struct JSONValueSkipper {
             switch expectation {
             case .string(var scanner, let isKey):
                 let ended = try scanner.scan(bytes, from: &index, into: &text)
-                guard text.count <= Self.bytesMax else { throw .tooLarge(name: name, bytesMax: Self.bytesMax) }
+                guard index - start <= bytesLeft else { throw .tooLarge(name: name, bytesMax: Self.bytesMax) }
                 expectation = .string(scanner, isKey: isKey)
                 guard ended else { return false }
                 try endString(isKey: isKey)

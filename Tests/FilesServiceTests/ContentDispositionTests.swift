@@ -1,3 +1,4 @@
+import Contracts
 import Testing
 
 @testable import FilesService
@@ -34,6 +35,6 @@ struct ContentDispositionTests {
         ]
     )
     func inline(_ contentType: String, _ expected: Bool) {
-        #expect(FileKind(contentType: contentType).isShownInline == expected)
+        #expect(FileType(contentType: contentType).isShownInline == expected)
     }
 }

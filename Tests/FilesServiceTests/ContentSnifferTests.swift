@@ -1,3 +1,4 @@
+import Contracts
 import Testing
 
 @testable import FilesService
@@ -48,7 +49,7 @@ struct ContentSnifferTests {
 
     static let signatures: [Case] = [
         Case([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A], "image/png"),
-        Case([0xFF, 0xD8, 0xFF, 0xE0], "image/jpeg"), Case([0xFF, 0xD8], "application/octet-stream"),
+        Case([0xFF, 0xD8, 0xFF, 0xE0], "image/jpeg"), Case([0xFF, 0xD8], "text/plain"),
         Case("GIF87a", "image/gif"), Case("GIF89a", "image/gif"), Case("GIF88a", "text/plain"),
         Case(riff("WEBPVP8 "), "image/webp"), Case(riff("WAVEfmt "), "audio/wav"), Case(riff("AVI LIST"), "video/x-msvideo"),
         Case(riff("ACON"), "application/octet-stream"),
@@ -121,11 +122,11 @@ struct ContentSnifferTests {
     @Test(
         "derives the kind from the content type",
         arguments: [
-            ("image/png", FileKind.image), ("image/svg+xml", .file), ("video/mp4", .video), ("audio/ogg", .voice),
+            ("image/png", FileType.image), ("image/svg+xml", .file), ("video/mp4", .video), ("audio/ogg", .voice),
             ("application/pdf", .file), ("text/html", .file), ("application/ogg", .file),
         ]
     )
-    func kind(_ contentType: String, _ expected: FileKind) {
-        #expect(FileKind(contentType: contentType) == expected)
+    func kind(_ contentType: String, _ expected: FileType) {
+        #expect(FileType(contentType: contentType) == expected)
     }
 }

@@ -1,11 +1,7 @@
-/// How a chat shows a file; `file_type` on the wire.
-enum FileKind: String, Sendable, Codable, CaseIterable {
-    case image = "Image"
-    case video = "Video"
-    case voice = "Voice"
-    case file = "File"
+import Contracts
 
-    /// The kind of a content type's files. An SVG is a document that can hold scripts, so it is not shown as an image.
+extension FileType {
+    /// How a chat shows files of a content type. An SVG is a document that can hold scripts, so it is no image here.
     init(contentType: String) {
         switch contentType.prefix(while: { $0 != "/" }) {
         case "image": self = contentType == "image/svg+xml" ? .file : .image
