@@ -38,7 +38,7 @@ final class ChangeFeed: Sendable {
     }
 
     /// The number of the last change.
-    var version: Int64 { state.withLock { $0.history.version } }
+    var version: Int { state.withLock { $0.history.version } }
 
     /// How many requests are waiting.
     var waiting: Int { state.withLock { $0.waiters.count } }
@@ -58,7 +58,7 @@ final class ChangeFeed: Sendable {
     ///   - epoch: The epoch that `after` is of.
     ///   - after: The last version that the caller has.
     ///   - deadline: Until when to wait, on the monotonic clock; `nil` for not at all.
-    func changes(epoch: String, after: Int64, until deadline: Milliseconds?) async -> ChangeHistory.Answer {
+    func changes(epoch: String, after: Int, until deadline: Milliseconds?) async -> ChangeHistory.Answer {
         let atOnce = answer(epoch: epoch, after: after)
         guard atOnce == .upToDate, let deadline else { return atOnce }
         await wait(epoch: epoch, after: after, deadline: deadline)
@@ -82,11 +82,11 @@ final class ChangeFeed: Sendable {
 
     // MARK: -
 
-    private func answer(epoch: String, after: Int64) -> ChangeHistory.Answer {
+    private func answer(epoch: String, after: Int) -> ChangeHistory.Answer {
         state.withLock { $0.history.answer(epoch: epoch, after: after, limit: Self.answerMax) }
     }
 
-    private func wait(epoch: String, after: Int64, deadline: Milliseconds) async {
+    private func wait(epoch: String, after: Int, deadline: Milliseconds) async {
         let number = state.withLock { state in
             state.nextWaiter += 1
             return state.nextWaiter

@@ -4,16 +4,16 @@
 struct ChangeHistory: Sendable {
     /// A change and its number.
     struct Change: Sendable, Equatable {
-        let version: Int64
+        let version: Int
         let news: PresenceNews
     }
 
     /// The answer to a reader.
     enum Answer: Sendable, Equatable {
         /// Go on after `next`.
-        case changes([Change], next: Int64)
+        case changes([Change], next: Int)
         /// What the reader knows is of another epoch or too old: load everything, then go on after `next`.
-        case reset(next: Int64)
+        case reset(next: Int)
         /// The reader has everything.
         case upToDate
     }
@@ -23,7 +23,7 @@ struct ChangeHistory: Sendable {
     /// The most changes kept.
     let changesMax: Int
     /// The number of the last change, 0 before the first.
-    private(set) var version: Int64 = 0
+    private(set) var version: Int = 0
     private var ring: [Change] = []
 
     init(epoch: String, changesMax: Int) {
@@ -44,13 +44,13 @@ struct ChangeHistory: Sendable {
     }
 
     /// What follows `after`, at most `limit` changes.
-    func answer(epoch: String, after: Int64, limit: Int) -> Answer {
-        let oldest = version - Int64(ring.count) + 1
+    func answer(epoch: String, after: Int, limit: Int) -> Answer {
+        let oldest = version - ring.count + 1
         guard epoch == self.epoch, after >= oldest - 1, after <= version else { return .reset(next: version) }
         guard after < version else { return .upToDate }
-        let last = min(version, after + Int64(limit))
+        let last = min(version, after + limit)
         return .changes((after + 1...last).map { ring[slot($0)] }, next: last)
     }
 
-    private func slot(_ version: Int64) -> Int { Int((version - 1) % Int64(changesMax)) }
+    private func slot(_ version: Int) -> Int { (version - 1) % changesMax }
 }

@@ -6,7 +6,7 @@
 struct GatewayRegistry: Sendable {
     /// One incarnation of a gateway, from its first heartbeat until it is silent, replaced or drained.
     struct Registration: Sendable, Equatable {
-        let number: Int64
+        let number: Int
         let gatewayID: String
         let incarnation: String
         var url: String
@@ -14,7 +14,7 @@ struct GatewayRegistry: Sendable {
         var draining: Bool
         fileprivate(set) var heardAt: Milliseconds
         /// The number that the next event has to have. Numbers begin at 1 and never restart.
-        fileprivate(set) var nextEvent: Int64 = 1
+        fileprivate(set) var nextEvent: Int = 1
         /// Whether an announcement has begun: before it the registration's users are not known.
         fileprivate(set) var hasAnnounced = false
     }
@@ -24,21 +24,21 @@ struct GatewayRegistry: Sendable {
         /// How many leading events of the batch were applied before, by an earlier copy.
         let duplicates: Int
         /// The number of the last event now applied.
-        let acceptedThrough: Int64
+        let acceptedThrough: Int
     }
 
     let silenceMax: Milliseconds
     let gatewaysMax: Int
     private var byGateway: [String: Registration] = [:]
-    private var gatewayOf: [Int64: String] = [:]
-    private var nextNumber: Int64
+    private var gatewayOf: [Int: String] = [:]
+    private var nextNumber: Int
 
     /// - Parameters:
     ///   - firstNumber: The first registration number. It has to differ from all that earlier presence processes
     ///     gave: the start time does.
     ///   - silenceMax: How long a gateway may be silent.
     ///   - gatewaysMax: The most gateways; one more is refused.
-    init(firstNumber: Int64, silenceMax: Milliseconds, gatewaysMax: Int) {
+    init(firstNumber: Int, silenceMax: Milliseconds, gatewaysMax: Int) {
         nextNumber = firstNumber
         self.silenceMax = silenceMax
         self.gatewaysMax = gatewaysMax
@@ -52,7 +52,7 @@ struct GatewayRegistry: Sendable {
     var count: Int { byGateway.count }
 
     /// The living registration with this number.
-    func registration(_ number: Int64) -> Registration? {
+    func registration(_ number: Int) -> Registration? {
         gatewayOf[number].flatMap { byGateway[$0] }
     }
 
@@ -72,7 +72,7 @@ struct GatewayRegistry: Sendable {
         connections: Int,
         draining: Bool,
         now: Milliseconds
-    ) throws(PresenceError) -> (number: Int64?, ended: Registration?) {
+    ) throws(PresenceError) -> (number: Int?, ended: Registration?) {
         var known = byGateway[gatewayID]
         let isDrained = draining && connections == 0
         if known?.incarnation == incarnation {
@@ -112,8 +112,8 @@ struct GatewayRegistry: Sendable {
     ///     the skipped events could have said.
     mutating func admit(
         _ gatewayID: String,
-        registration number: Int64,
-        first: Int64,
+        registration number: Int,
+        first: Int,
         count: Int,
         beginsAnnouncement: Bool,
         now: Milliseconds
@@ -130,8 +130,8 @@ struct GatewayRegistry: Sendable {
             guard registration.hasAnnounced else { throw .announcementMissing }
             guard first <= expected else { throw .gap(expected: expected, got: first) }
         }
-        let end = first + Int64(count)
-        let duplicates = first >= expected ? 0 : Int(min(expected - first, Int64(count)))
+        let end = first + count
+        let duplicates = first >= expected ? 0 : min(expected - first, count)
         registration.nextEvent = max(expected, end)
         byGateway[gatewayID] = registration
         return Admission(duplicates: duplicates, acceptedThrough: registration.nextEvent - 1)

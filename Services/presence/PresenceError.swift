@@ -8,7 +8,7 @@ enum PresenceError: Error, Equatable {
     /// A registration begins with an announcement; this one has sent none yet.
     case announcementMissing
     /// Events are missing before this batch.
-    case gap(expected: Int64, got: Int64)
+    case gap(expected: Int, got: Int)
     case tooManyGateways(max: Int)
     /// Nobody of that name, or nobody that the caller may know of.
     case unknownUser

@@ -27,7 +27,7 @@ struct PresenceState: Sendable {
 
     /// What a batch came to.
     struct Applied: Equatable {
-        let acceptedThrough: Int64
+        let acceptedThrough: Int
         let applied: Int
         /// Users for whom the table has no room.
         let refused: [String]
@@ -43,7 +43,7 @@ struct PresenceState: Sendable {
     init(
         limits: Limits = Limits(),
         statuses: [String: ChosenStatus] = [:],
-        firstRegistration: Int64,
+        firstRegistration: Int,
         now: Moment
     ) {
         self.limits = limits
@@ -76,7 +76,7 @@ struct PresenceState: Sendable {
         connections: Int,
         draining: Bool,
         now: Moment
-    ) throws(PresenceError) -> Int64? {
+    ) throws(PresenceError) -> Int? {
         let (number, ended) = try registry.heartbeat(
             gatewayID,
             url: url,
@@ -93,8 +93,8 @@ struct PresenceState: Sendable {
     mutating func apply(
         _ events: [Event],
         from gatewayID: String,
-        registration number: Int64,
-        first: Int64,
+        registration number: Int,
+        first: Int,
         now: Moment
     ) throws(PresenceError) -> Applied {
         let admission = try registry.admit(

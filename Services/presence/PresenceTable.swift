@@ -17,7 +17,7 @@ struct PresenceTable: Sendable {
         fileprivate(set) var identity: Identity
         fileprivate(set) var status: ChosenStatus
         /// The registrations with a connection of theirs; empty in the grace.
-        fileprivate(set) var registrations: [Int64] = []
+        fileprivate(set) var registrations: [Int] = []
         /// When the last registration let go.
         fileprivate(set) var droppedAt: Moment?
         /// When they will have left, on the monotonic clock.
@@ -27,8 +27,8 @@ struct PresenceTable: Sendable {
     let usersMax: Int
     private var people: [String: Person] = [:]
     /// Per registration its users, each with the announcement that last named them.
-    private var members: [Int64: [String: Int64]] = [:]
-    private var announcements: [Int64: Int64] = [:]
+    private var members: [Int: [String: Int]] = [:]
+    private var announcements: [Int: Int] = [:]
     private var inGrace: Set<String> = []
     private var statuses: [String: ChosenStatus]
     /// Sorted user ids, by the type asked for; made when asked for, dropped when the set of users changes.
@@ -46,7 +46,7 @@ struct PresenceTable: Sendable {
     var count: Int { people.count }
 
     /// How many users have a connection at the registration.
-    func count(at registration: Int64) -> Int { members[registration]?.count ?? 0 }
+    func count(at registration: Int) -> Int { members[registration]?.count ?? 0 }
 
     /// The user, if online.
     func person(_ userID: String) -> Person? { people[userID] }
@@ -82,7 +82,7 @@ struct PresenceTable: Sendable {
     }
 
     /// The registration has a connection of the user's. Saying so again changes nothing.
-    mutating func attach(_ identity: Identity, to registration: Int64, now: Moment) -> Attachment {
+    mutating func attach(_ identity: Identity, to registration: Int, now: Moment) -> Attachment {
         let userID = identity.userID
         guard var person = people[userID] else {
             guard people.count < usersMax else { return .refused }
@@ -107,7 +107,7 @@ struct PresenceTable: Sendable {
     /// The registration has no connection of the user's any more.
     ///
     /// - Parameter grace: How long the user stays online if this was the last.
-    mutating func detach(_ userID: String, from registration: Int64, grace: Milliseconds, now: Moment) {
+    mutating func detach(_ userID: String, from registration: Int, grace: Milliseconds, now: Moment) {
         guard members[registration]?.removeValue(forKey: userID) != nil, var person = people[userID] else { return }
         person.registrations.removeAll { $0 == registration }
         if person.registrations.isEmpty {
@@ -119,7 +119,7 @@ struct PresenceTable: Sendable {
     }
 
     /// The registration has ended, and all its users have left it.
-    mutating func detachAll(from registration: Int64, grace: Milliseconds, now: Moment) {
+    mutating func detachAll(from registration: Int, grace: Milliseconds, now: Moment) {
         for userID in (members[registration] ?? [:]).keys {
             detach(userID, from: registration, grace: grace, now: now)
         }
@@ -128,12 +128,12 @@ struct PresenceTable: Sendable {
     }
 
     /// From here on the registration names all its users again.
-    mutating func beginAnnouncement(of registration: Int64) {
+    mutating func beginAnnouncement(of registration: Int) {
         announcements[registration, default: 0] += 1
     }
 
     /// All are named: who was not has left the registration.
-    mutating func endAnnouncement(of registration: Int64, grace: Milliseconds, now: Moment) {
+    mutating func endAnnouncement(of registration: Int, grace: Milliseconds, now: Moment) {
         let current = announcements[registration, default: 0]
         for (userID, named) in members[registration] ?? [:] where named < current {
             detach(userID, from: registration, grace: grace, now: now)
@@ -174,7 +174,7 @@ struct PresenceTable: Sendable {
 
     // MARK: -
 
-    private mutating func confirm(_ userID: String, at registration: Int64) {
+    private mutating func confirm(_ userID: String, at registration: Int) {
         members[registration, default: [:]][userID] = announcements[registration, default: 0]
     }
 
