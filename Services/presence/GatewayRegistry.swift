@@ -56,6 +56,9 @@ struct GatewayRegistry: Sendable {
         gatewayOf[number].flatMap { byGateway[$0] }
     }
 
+    /// The living registration of this gateway.
+    func gateway(_ gatewayID: String) -> Registration? { byGateway[gatewayID] }
+
     /// When the first gateway will have been silent too long.
     var nextDeadline: Milliseconds? {
         byGateway.values.map(\.heardAt).min().map { $0 + silenceMax }

@@ -54,6 +54,9 @@ struct PresenceTable: Sendable {
     /// What the user has chosen, online or not.
     func chosenStatus(of userID: String) -> ChosenStatus { statuses[userID] ?? .online }
 
+    /// How many users have chosen a status other than `online`.
+    var statusCount: Int { statuses.count }
+
     /// When the next grace ends.
     var nextDeadline: Milliseconds? { inGrace.compactMap { people[$0]?.leavesAt }.min() }
 
@@ -144,9 +147,15 @@ struct PresenceTable: Sendable {
 
     /// Enters a user's choice.
     ///
+    /// - Parameter isKept: Whether the choice outlives the user's presence.
     /// - Returns: The news of it, if the user is online and it changes what others see.
-    mutating func setStatus(_ status: ChosenStatus, of userID: String, now: Moment) -> PresenceNews? {
-        if status == .online { statuses[userID] = nil } else { statuses[userID] = status }
+    mutating func setStatus(
+        _ status: ChosenStatus,
+        of userID: String,
+        isKept: Bool = true,
+        now: Moment
+    ) -> PresenceNews? {
+        if isKept { statuses[userID] = status == .online ? nil : status }
         guard var person = people[userID], person.status != status else { return nil }
         person.status = status
         people[userID] = person
