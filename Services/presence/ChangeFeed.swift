@@ -72,7 +72,7 @@ final class ChangeFeed: Sendable {
         wake { state in state.waiters.filter { $0.value.deadline <= now }.map(\.key) }
     }
 
-    /// Answers everyone; from here on nobody waits. For the drain.
+    /// Answers everyone; from here on nobody waits, so that a drain need not either.
     func close() {
         wake { state in
             state.isClosed = true

@@ -1,6 +1,6 @@
-/// The last changes, numbered 1, 2, 3 … without holes within one epoch. Pure.
+/// The last changes, numbered 1, 2, 3 … without holes within one epoch.
 ///
-/// A ring: the oldest are dropped, and a reader who is further behind has to load everything again.
+/// Pure. A ring: the oldest are dropped, and a reader who is further behind has to load everything again.
 struct ChangeHistory: Sendable {
     /// A change and its number.
     struct Change: Sendable, Equatable {

@@ -1,7 +1,6 @@
-/// The gateways that are alive, and how far the event stream of each is applied (rule R3). Pure: time comes in,
-/// what has ended comes out; who is where is `PresenceTable`'s.
+/// The gateways that are alive, and how far the event stream of each is applied (rule R3).
 ///
-/// Each incarnation of a gateway gets a registration number of its own, never given twice, so nothing that an older
+/// Pure: time comes in, what has ended comes out; who is where is `PresenceTable`'s. Each incarnation of a gateway gets a registration number of its own, never given twice, so nothing that an older
 /// incarnation left on the wire can be taken for the newer one's.
 struct GatewayRegistry: Sendable {
     /// One incarnation of a gateway, from its first heartbeat until it is silent, replaced or drained.
@@ -13,7 +12,7 @@ struct GatewayRegistry: Sendable {
         var connections: Int
         var draining: Bool
         fileprivate(set) var heardAt: Milliseconds
-        /// The number that the next event has to have. Numbers begin at 1 and never restart.
+        /// The number that the next event has to have: from 1 on, never restarting.
         fileprivate(set) var nextEvent: Int = 1
         /// Whether an announcement has begun: before it the registration's users are not known.
         fileprivate(set) var hasAnnounced = false

@@ -1,6 +1,8 @@
 import Core
 
-/// What a user has chosen to be shown as. `Offline` is not among them: it is derived from having no connection.
+/// What a user has chosen to be shown as.
+///
+/// `Offline` is not among them: it is derived from having no connection.
 enum ChosenStatus: String, Sendable, CaseIterable {
     case online = "Online"
     case busy = "Busy"

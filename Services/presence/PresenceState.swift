@@ -62,8 +62,9 @@ struct PresenceState: Sendable {
         [registry.nextDeadline, table.nextDeadline].compactMap { $0 }.min()
     }
 
-    /// Whether every gateway has had the time to announce itself since the start. Until then, not being here does
-    /// not mean being offline.
+    /// Whether every gateway has had the time to announce itself since the start.
+    ///
+    /// Until then, not being here does not mean being offline.
     func isSettled(now: Moment) -> Bool { now.monotonic >= startedAt + limits.gatewaySilenceMax }
 
     /// Takes a gateway's heartbeat.

@@ -1,8 +1,8 @@
 import Core
 
-/// Who is online, and at which registrations. Pure: time comes in, news comes out.
+/// Who is online, and at which registrations.
 ///
-/// A user has joined with the first registration that has a connection of theirs, and has left when a grace has passed
+/// Pure: time comes in, news comes out. A user has joined with the first registration that has a connection of theirs, and has left when a grace has passed
 /// since the last one let go; coming back within the grace makes no news at all.
 struct PresenceTable: Sendable {
     /// A user as a gateway names them.
@@ -84,7 +84,7 @@ struct PresenceTable: Sendable {
         case refused
     }
 
-    /// The registration has a connection of the user's. Saying so again changes nothing.
+    /// The registration has a connection of the user's; saying so again changes nothing.
     mutating func attach(_ identity: Identity, to registration: Int, now: Moment) -> Attachment {
         let userID = identity.userID
         guard var person = people[userID] else {

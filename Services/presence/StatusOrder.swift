@@ -19,7 +19,7 @@ struct StatusOrder: Sendable {
         return true
     }
 
-    /// Gives the place up. With nothing in flight there is no order to keep.
+    /// Gives the place up; with nothing in flight there is no order to keep.
     mutating func end() {
         inFlight -= 1
         if inFlight == 0 { shown = [:] }

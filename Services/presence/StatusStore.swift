@@ -1,7 +1,8 @@
 import Core
 
-/// What presence keeps beyond its own life: the users' chosen statuses, and roughly when they were last there. Who is
-/// online is not kept: the gateways know.
+/// What presence keeps beyond its own life: the users' chosen statuses, and roughly when they were last there.
+///
+/// Who is online is not kept: the gateways know.
 protocol StatusStore: Sendable {
     /// Every stored status other than `online`.
     func statuses() async throws -> [String: ChosenStatus]

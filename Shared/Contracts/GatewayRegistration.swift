@@ -36,8 +36,9 @@ package struct GatewayAnnouncement: Codable, Sendable, Equatable {
 package struct GatewayRegistration: Codable, Sendable, Equatable {
     /// A new one means that presence has lost its state: announce everything again.
     package var presenceEpoch: String
-    /// This incarnation's number; events carry it. A new one: announce everything again. Left out once the gateway is
-    /// drained, and so not registered any more.
+    /// This incarnation's number, which events carry; a new one means: announce everything again.
+    ///
+    /// Left out once the gateway is drained, and so not registered any more.
     package var registration: Int?
     /// All registered gateways, the asking one included.
     package var gateways: [GatewayPeer]

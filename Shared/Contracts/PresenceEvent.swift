@@ -89,7 +89,9 @@ package struct PresenceEvent: Codable, Sendable, Equatable {
 package struct PresenceEventsAnswer: Codable, Sendable, Equatable {
     /// The number of the last event applied.
     package var acceptedThrough: Int
-    /// Users of this batch for whom presence has no room: nobody will find them. Left out when there are none.
+    /// Users of this batch for whom presence has no room: nobody will find them.
+    ///
+    /// Left out when there are none.
     package var refused: [String]?
 
     package init(acceptedThrough: Int, refused: [String]? = nil) {
