@@ -42,18 +42,22 @@ package struct Log: Sendable {
         package init(booleanLiteral value: Bool) { self = .bool(value) }
     }
 
+    /// What only someone who searches for a fault wants to read.
     package func debug(_ event: StaticString, _ fields: KeyValuePairs<StaticString, Value> = [:]) {
         write(.debug, event, fields)
     }
 
+    /// What happened as it should: a login, a message, a start.
     package func info(_ event: StaticString, _ fields: KeyValuePairs<StaticString, Value> = [:]) {
         write(.info, event, fields)
     }
 
+    /// What is wrong and was coped with.
     package func warning(_ event: StaticString, _ fields: KeyValuePairs<StaticString, Value> = [:]) {
         write(.warning, event, fields)
     }
 
+    /// What failed and needs somebody.
     package func error(_ event: StaticString, _ fields: KeyValuePairs<StaticString, Value> = [:]) {
         write(.error, event, fields)
     }

@@ -20,6 +20,7 @@ package struct Timestamp: Sendable, Hashable, Comparable {
 
     package static func < (a: Timestamp, b: Timestamp) -> Bool { a.milliseconds < b.milliseconds }
 
+    /// The time `delta` milliseconds later, or earlier when it is negative.
     package func advanced(byMilliseconds delta: Int64) -> Timestamp {
         Timestamp(milliseconds: milliseconds + delta)
     }

@@ -33,5 +33,6 @@ package protocol Channel: AnyObject {
 }
 
 extension Channel {
+    /// Writes what is pending; called once a turn for a channel that was marked dirty.
     package func flush() {}
 }

@@ -1,0 +1,50 @@
+# `make run` and `make test` are all that a fresh machine needs; `make help` lists the rest.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test unit-test end-to-end-test build check format clean
+
+SWIFT ?= swift
+# Statically linked against the Swift library, as it is shipped.
+RELEASE := -c release --static-swift-stdlib
+VENV := .build/venv
+SOURCES := Package.swift Services Shared Tests
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## install what is missing, build, start everything on PORT (6006); Ctrl-C stops it
+	@deploy/run
+
+test: ## every test: install what is missing, unit tests, then the built binaries end to end
+	@deploy/install test
+	@$(MAKE) --no-print-directory unit-test
+	@$(MAKE) --no-print-directory end-to-end-test
+	@echo "make test: all tests passed"
+
+unit-test: ## the Swift tests alone
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build
+
+end-to-end-test: build $(VENV)/ready ## the built binaries behind real nginx, driven by foreign clients (ARGS=…)
+	BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \
+	    $(VENV)/bin/python -m pytest Tests/EndToEndTests $(ARGS)
+
+build: ## the release executables
+	$(SWIFT) build $(RELEASE)
+
+$(VENV)/ready: Tests/EndToEndTests/requirements.txt
+	@rm -rf $(VENV)
+	@if [ -x /usr/bin/python3 ]; then /usr/bin/python3 -m venv $(VENV); else python3 -m venv $(VENV); fi
+	$(VENV)/bin/pip --disable-pip-version-check --quiet install -r Tests/EndToEndTests/requirements.txt
+	@touch $@
+
+check: ## format, imports against the table of layers, every test
+	$(SWIFT) format lint --strict -rp $(SOURCES)
+	$(SWIFT) build --explicit-target-dependency-import-check error
+	@$(MAKE) --no-print-directory test
+
+format: ## rewrite the sources as `make check` wants them
+	$(SWIFT) format format -irp $(SOURCES)
+
+clean: ## remove what was built (.data stays)
+	rm -rf .build

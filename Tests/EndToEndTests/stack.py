@@ -1,0 +1,260 @@
+"""The stack under test: the built executables and a real nginx, in a directory of their own, on free ports."""
+
+import json
+import os
+import pathlib
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+from chat_client import Chat
+from http_client import request
+from waiting import until
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SERVICES = ("auth", "files", "presence", "gateway")
+DEMO = {
+    "user123": ("password123", "Kehu"),
+    "support001": ("password123", "Kefu"),
+    "test": ("test", "Kehu"),
+    "test_user": ("password", "Kehu"),
+}
+
+
+def binaries():
+    given = os.environ.get("BIN_DIR")
+    folders = [pathlib.Path(given)] if given else [ROOT / ".build/release", ROOT / ".build/debug"]
+    for folder in folders:
+        if all((folder / name).is_file() for name in SERVICES):
+            return folder.resolve()
+    raise RuntimeError(f"no built executables in {', '.join(map(str, folders))}; run `make build`")
+
+
+def free_ports(count):
+    """Ports that were free a moment ago, all different."""
+    sockets = []
+    for _ in range(count):
+        one = socket.socket()
+        one.bind(("127.0.0.1", 0))
+        sockets.append(one)
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Process:
+    """One process that the test may stop, kill and start again."""
+
+    def __init__(self, name, command, log, environment, ready):
+        self.name, self.command, self.log, self.environment, self.ready = name, command, log, environment, ready
+        self.child = None
+
+    def start(self, wait=True):
+        assert self.child is None, f"{self.name} runs already"
+        with open(self.log, "ab") as output:
+            self.child = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self.environment,
+                start_new_session=True,
+            )
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self):
+        def ready():
+            if self.child.poll() is not None:
+                raise RuntimeError(f"{self.name} ended with {self.child.returncode}:\n{self.log_text()[-3000:]}")
+            return self.ready()
+
+        until(ready, f"{self.name} is ready", timeout=30)
+
+    def stop(self, timeout=15):
+        """SIGTERM, and the exit status that it leads to."""
+        return self._end(signal.SIGTERM, timeout)
+
+    def kill(self):
+        """SIGKILL, at once, for the whole process group."""
+        os.killpg(self.child.pid, signal.SIGKILL)
+        self.child.wait(timeout=10)
+        self.child = None
+
+    def _end(self, number, timeout):
+        self.child.send_signal(number)
+        try:
+            status = self.child.wait(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} did not stop within {timeout} s") from None
+        self.child = None
+        return status
+
+    @property
+    def running(self):
+        return self.child is not None and self.child.poll() is None
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.child.pid}/fd"))
+
+    def log_text(self):
+        return pathlib.Path(self.log).read_text(errors="replace") if os.path.exists(self.log) else ""
+
+
+class Stack:
+    def __init__(self, settings=None, environment=None):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="support-chat-test-"))
+        # Workers of an nginx that was started by root have another user.
+        self.directory.chmod(0o755)
+        self.secrets = set()
+        names = (*SERVICES, "edge")
+        self.ports = dict(zip(names, free_ports(len(names))))
+        self.port = self.ports["edge"]
+        self.token = secrets.token_hex(32)
+        self.secrets.add(self.token)
+        self.config = self.directory / "config.json"
+        self._write_config(settings or {})
+        self.environment = {
+            name: value for name, value in os.environ.items()
+            if name.split("_")[0] not in ("AUTH", "FILES", "PRESENCE", "GATEWAY", "STORE", "INTERNAL", "CORS")
+        }
+        self.environment.update(environment or {})
+        self.processes = {name: self._service(name) for name in SERVICES}
+        self.processes["nginx"] = self._nginx()
+
+    def __getattr__(self, name):
+        processes = self.__dict__.get("processes", {})
+        if name in processes:
+            return processes[name]
+        raise AttributeError(name)
+
+    # Set-up
+
+    def _write_config(self, settings):
+        data = self.directory / "data"
+        data.mkdir(mode=0o700)
+        document = {
+            "environment": "development",
+            "server": {"host": "localhost", "port": self.port},
+            "cors": {"allowed_origins": ["http://localhost:8004"], "allow_credentials": True},
+            "internal": {"token": self.token},
+            "store": f"sqlite:{data}",
+        }
+        for name in SERVICES:
+            document[name] = {"listen": f"127.0.0.1:{self.ports[name]}"}
+        for key, value in settings.items():
+            section, _, member = key.partition(".")
+            document.setdefault(section, {})[member] = value
+        self.config.write_text(json.dumps(document, indent=2))
+        self.config.chmod(0o600)
+
+    def _service(self, name):
+        port = self.ports[name]
+        return Process(
+            name, [str(binaries() / name), "--config", str(self.config)], str(self.directory / f"{name}.log"),
+            self.environment, lambda: request(port, "GET", "/readyz", timeout=2).status == 200,
+        )
+
+    def _nginx(self):
+        edge = self.directory / "nginx"
+        site = self.directory / "web"
+        shutil.copytree(ROOT / "deploy/web", site)
+        (site / "app.js").write_text("// " + "x" * 2000 + "\n")
+        variables = {
+            "EDGE_LISTEN": f"listen 127.0.0.1:{self.port};",
+            "EDGE_USER": "user www-data;" if os.geteuid() == 0 else "",
+            "EDGE_WORKER_CONNECTIONS": "4096",
+            "WEB_ROOT": str(site),
+            **{f"{name.upper()}_SERVERS": f"server 127.0.0.1:{self.ports[name]};" for name in SERVICES},
+        }
+        subprocess.run(
+            [str(ROOT / "deploy/nginx/render"), str(edge)], check=True, env={**self.environment, **variables}
+        )
+        command = [
+            shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/sbin") or "nginx",
+            "-g", "daemon off;", "-p", str(edge), "-c", str(edge / "nginx.conf"), "-e", "stderr",
+        ]
+        return Process(
+            "nginx", command, str(self.directory / "nginx.log"), self.environment,
+            lambda: request(self.port, "GET", "/", timeout=2).status == 200,
+        )
+
+    def run(self, service, *arguments, check=True):
+        """A named command of a service, such as `auth create-user`."""
+        return subprocess.run(
+            [str(binaries() / service), *arguments, "--config", str(self.config)], env=self.environment,
+            capture_output=True, text=True, check=check, timeout=120, stdin=subprocess.DEVNULL,
+        )
+
+    def start(self):
+        self.run("auth", "create-demo-users")
+        for name in SERVICES:
+            self.processes[name].start(wait=False)
+        for name in SERVICES:
+            self.processes[name].wait_ready()
+        self.processes["nginx"].start()
+        self.secrets.update(password for password, _ in DEMO.values() if len(password) > 8)
+        return self
+
+    def stop(self):
+        """Stops what runs; returns the exit statuses."""
+        statuses = {}
+        for name, process in self.processes.items():
+            if process.running:
+                statuses[name] = process.stop()
+        return statuses
+
+    def remove(self):
+        for process in self.processes.values():
+            if process.running:
+                process.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    # Use
+
+    def http(self, method, path, **options):
+        return request(self.port, method, path, **options)
+
+    def login(self, username, password=None, user_type=None):
+        """Logs in through the edge and remembers the session id as a secret."""
+        if password is None:
+            password, user_type = DEMO[username]
+        body = {"username": username, "password": password}
+        if user_type is not None:
+            body["user_type"] = user_type
+        answer = self.http("POST", "/auth/login", json=body)
+        assert answer.status == 200, answer
+        self.secrets.add(answer.json["session_id"])
+        return answer.json
+
+    def chat(self, login, **options):
+        """Opens the WebSocket as the guide does, and waits for its Welcome."""
+        chat = Chat(
+            self.port, user_id=login["user_id"], session_id=login["session_id"], user_type=login["user_type"], **options
+        )
+        chat.welcome = chat.expect("Welcome")
+        return chat
+
+    def history(self, session_id, query, limit=200):
+        """All entries of a conversation, paged forwards."""
+        entries, after = [], 0
+        while True:
+            page = self.http("GET", f"/api/messages?{query}&after={after}&limit={limit}", session=session_id)
+            assert page.status == 200, page
+            document = page.json
+            entries += document["messages"]
+            if not document["has_more"]:
+                return entries
+            after = document["messages"][-1]["seq"]
+
+    def log_files(self):
+        return [path for path in (*self.directory.glob("*.log"), *(self.directory / "nginx/logs").glob("*.log"))]
+
+    def leaks(self):
+        """Log lines that hold a session id, a password or the internal token."""
+        found = []
+        for path in self.log_files():
+            for line in path.read_text(errors="replace").splitlines():
+                found += [f"{path.name}: {line}" for secret in self.secrets if secret in line]
+        return found
