@@ -31,19 +31,21 @@ package struct GatewayAnnouncement: Codable, Sendable, Equatable {
 ///
 /// ```json
 /// {"presence_epoch":"p9Xa","registration":3,"lease_ms":5000,
-///  "gateways":[{"gateway_id":"g1","url":"http://127.0.0.1:6004","incarnation":"Zk2f","draining":false}]}
+///  "gateways":[{"gateway_id":"g1","url":"http://127.0.0.1:6004","registration":3,"draining":false}]}
 /// ```
 package struct GatewayRegistration: Codable, Sendable, Equatable {
     /// A new one means that presence has lost its state: announce everything again.
     package var presenceEpoch: String
-    /// This incarnation's number; events carry it.
-    package var registration: Int
+    /// This incarnation's number, which events carry; a new one means: announce everything again.
+    ///
+    /// Left out once the gateway is drained, and so not registered any more.
+    package var registration: Int?
     /// All registered gateways, the asking one included.
     package var gateways: [GatewayPeer]
     /// How long a location is good for, counted from the sending of the look-up.
     package var leaseMilliseconds: Int
 
-    package init(presenceEpoch: String, registration: Int, gateways: [GatewayPeer], leaseMilliseconds: Int) {
+    package init(presenceEpoch: String, registration: Int?, gateways: [GatewayPeer], leaseMilliseconds: Int) {
         self.presenceEpoch = presenceEpoch
         self.registration = registration
         self.gateways = gateways
@@ -61,25 +63,26 @@ package struct GatewayRegistration: Codable, Sendable, Equatable {
 /// One registered gateway.
 ///
 /// ```json
-/// {"gateway_id":"g1","url":"http://127.0.0.1:6004","incarnation":"Zk2f","draining":false}
+/// {"gateway_id":"g1","url":"http://127.0.0.1:6004","registration":3,"draining":false}
 /// ```
 package struct GatewayPeer: Codable, Sendable, Equatable {
     package var gatewayID: String
     package var url: String
-    package var incarnation: String
+    /// Ended for ever once it is not listed: what is pending for it need not be retried (rule R5).
+    package var registration: Int
     package var draining: Bool
 
-    package init(gatewayID: String, url: String, incarnation: String, draining: Bool) {
+    package init(gatewayID: String, url: String, registration: Int, draining: Bool) {
         self.gatewayID = gatewayID
         self.url = url
-        self.incarnation = incarnation
+        self.registration = registration
         self.draining = draining
     }
 
     private enum CodingKeys: String, CodingKey {
         case gatewayID = "gateway_id"
         case url
-        case incarnation
+        case registration
         case draining
     }
 }

@@ -2,7 +2,8 @@ package import Core
 
 /// The answer of `GET /internal/changes?epoch=E&after=V&wait=S` (presence): a long poll.
 ///
-/// Without `epoch` the answer is a reset that names the epoch and its newest version. `wait` is in seconds, 0…30.
+/// Without `epoch` the answer is a reset that names the epoch and its newest version. `wait` is in seconds, 0…25.
+/// After a reset load `GET /internal/users`, and go on after the version that its first page names.
 ///
 /// ```json
 /// {"epoch":"p9Xa","next":12,"reset":false,"changes":[{"version":12,"kind":"left","user_id":"user123",

@@ -2,7 +2,10 @@ package import Core
 
 /// `POST /internal/events` (presence): batched joins and leaves, applied once, in order.
 ///
-/// A gap in the numbers, or an unknown registration, is 409 `conflict`: announce everything again.
+/// The stream of a registration begins with an announcement: `announce_begin`, a `join` for each user who is there,
+/// `announce_end`, over any number of batches; users not named in it have left. Numbers run from 1 and never restart;
+/// an `announce_begin` that is the first of its batch may skip some. A gap otherwise, events before the first
+/// announcement, or an unknown registration, is 409 `conflict`: announce everything again.
 ///
 /// ```json
 /// {"gateway_id":"g1","registration":3,"first":41,
@@ -35,26 +38,35 @@ package struct PresenceEvents: Codable, Sendable, Equatable {
     }
 }
 
-/// One join or leave on a gateway.
+/// One event on a gateway.
 ///
 /// ```json
 /// {"kind":"join","user_id":"user123","user_name":"张三","user_type":"Kehu"}
+/// {"kind":"leave","user_id":"user123"}
+/// {"kind":"announce_begin"}
 /// ```
 package struct PresenceEvent: Codable, Sendable, Equatable {
     /// What happened.
     package enum Kind: String, Codable, Sendable {
-        /// The user's first connection on this gateway.
+        /// The gateway has a connection of the user's; saying so again is allowed and changes nothing.
         case join
         /// The user's last connection on this gateway is gone.
         case leave
+        /// From here on the gateway names all its users again.
+        case announceBegin = "announce_begin"
+        /// All are named: whoever was not, since the last `announce_begin`, has left.
+        case announceEnd = "announce_end"
     }
 
     package var kind: Kind
-    package var userID: String
-    package var userName: String
-    package var userType: UserType
+    /// On `join` and `leave`.
+    package var userID: String?
+    /// On `join`.
+    package var userName: String?
+    /// On `join`.
+    package var userType: UserType?
 
-    package init(kind: Kind, userID: String, userName: String, userType: UserType) {
+    package init(kind: Kind, userID: String? = nil, userName: String? = nil, userType: UserType? = nil) {
         self.kind = kind
         self.userID = userID
         self.userName = userName
@@ -77,12 +89,18 @@ package struct PresenceEvent: Codable, Sendable, Equatable {
 package struct PresenceEventsAnswer: Codable, Sendable, Equatable {
     /// The number of the last event applied.
     package var acceptedThrough: Int
+    /// Users of this batch for whom presence has no room: nobody will find them.
+    ///
+    /// Left out when there are none.
+    package var refused: [String]?
 
-    package init(acceptedThrough: Int) {
+    package init(acceptedThrough: Int, refused: [String]? = nil) {
         self.acceptedThrough = acceptedThrough
+        self.refused = refused
     }
 
     private enum CodingKeys: String, CodingKey {
         case acceptedThrough = "accepted_through"
+        case refused
     }
 }

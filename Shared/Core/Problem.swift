@@ -30,6 +30,7 @@ package enum ProblemCode: String, Sendable, CaseIterable {
     // files
     case invalidBase64 = "invalid_base64"
     case fileNotFound = "file_not_found"
+    case preconditionFailed = "precondition_failed"
     // gateway
     case unknownType = "unknown_type"
     case tooManyConnections = "too_many_connections"

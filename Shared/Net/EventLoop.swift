@@ -56,6 +56,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     /// What the last `dirty` was, swapped so that neither array is copied or allocated anew.
     private var flushing: [Int32] = []
     private var timers = TimerQueue<() -> Void>()
+    private var turnEndWorks: [() -> Void] = []
     private var readyJobs: [UnownedJob] = []
     private var runningJobs: [UnownedJob] = []
     private var isRunning = false
@@ -207,6 +208,14 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         guard epoll_ctl(epoll, operation, descriptor, &event) == 0 else { throw SystemCallError(call) }
     }
 
+    /// Runs `work` once at the end of this turn, before the dirty channels are flushed.
+    ///
+    /// For what gathers over a turn and is handed on as one batch.
+    package func atTurnEnd(_ work: @escaping () -> Void) {
+        preconditionCurrent()
+        turnEndWorks.append(work)
+    }
+
     // MARK: - Timers (on the loop)
 
     /// Runs `work` on the loop once `delay` has passed (to the millisecond).
@@ -243,12 +252,13 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
             if isWoken { drainInbox() }
             while let work = timers.popDue(now: now) { work() }
             runJobs()
+            runTurnEndWorks()
             flushDirty()
         }
     }
 
     private func waitMilliseconds() -> Int32 {
-        if !readyJobs.isEmpty || !dirty.isEmpty { return 0 }
+        if !readyJobs.isEmpty || !dirty.isEmpty || !turnEndWorks.isEmpty { return 0 }
         guard let deadline = timers.earliestDeadline else { return -1 }
         return Int32(clamping: max(deadline - Monotonic.milliseconds(), 0))
     }
@@ -290,6 +300,13 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
             }
             runningJobs.removeAll(keepingCapacity: true)
         }
+    }
+
+    private func runTurnEndWorks() {
+        guard !turnEndWorks.isEmpty else { return }
+        let works = turnEndWorks
+        turnEndWorks.removeAll()
+        for work in works { work() }
     }
 
     private func flushDirty() {

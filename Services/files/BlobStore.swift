@@ -1,0 +1,157 @@
+import Core
+import Crypto
+import Glibc
+import Storage
+import Synchronization
+
+/// Content-addressed files: `blobs/ab/abcdef…`, named by the SHA-256 of what they hold, written as `temporary/…` first.
+///
+/// The same content is stored once. The store knows nothing of users and names; the index does. All calls to the file
+/// system are made on threads of its own.
+final class BlobStore: Sendable {
+    /// A blob as the directory lists it.
+    struct Entry: Sendable {
+        let sha256: String
+        let modifiedAt: Timestamp
+    }
+
+    /// The names of the 256 directories that the blobs are spread over.
+    static let shards = (0..<256).map { Hex.encode([UInt8($0)]) }
+
+    private let directory: String
+    private let lock: FileLock
+    private let executors: [QueueExecutor]
+    private let workers: [DiskWorker]
+    private let turn = Atomic<Int>(0)
+
+    /// Opens the store, making its directories where they are missing.
+    ///
+    /// - Parameters:
+    ///   - directory: Its directory, on one file system.
+    ///   - threads: How many threads wait for the disk.
+    /// - Throws: `FilesError`, or `StorageError` if another process has the directory.
+    init(directory: String, threads: Int) throws {
+        self.directory = directory
+        try Self.makeDirectories(directory)
+        lock = try FileLock(
+            protecting: directory + "/blobs",
+            advice: "Another files service runs on this directory; stop it first."
+        )
+        executors = (0..<max(1, threads)).map { QueueExecutor(label: "blobs \($0)") }
+        workers = executors.map(DiskWorker.init(executor:))
+    }
+
+    /// A writer of one more blob.
+    func makeWriter() -> BlobWriter {
+        let index = nextIndex()
+        return BlobWriter(
+            temporaryPath: "\(directory)/temporary/\(SecureRandom.token(bytes: 16))",
+            executor: executors[index]
+        )
+    }
+
+    /// Gives a finished writer's file its real name.
+    func publish(_ writer: BlobWriter, sha256: String) async throws {
+        try await writer.publish(as: path(sha256), in: shard(sha256))
+    }
+
+    /// Opens a blob for reading.
+    ///
+    /// - Parameters:
+    ///   - sha256: Its name.
+    ///   - size: What it must have, in bytes.
+    /// - Throws: `FilesError.blobMissing` if it is not there or has another size; `.systemCall`.
+    func open(sha256: String, size: Int) async throws -> DescriptorOwner {
+        let path = path(sha256)
+        return try await workers[nextIndex()].run {
+            let blob: DescriptorOwner
+            do {
+                blob = DescriptorOwner(
+                    try SystemCall.check("open", path) { Glibc.open(path, O_RDONLY | O_CLOEXEC) }
+                )
+            } catch FilesError.systemCall(_, _, ENOENT) {
+                throw FilesError.blobMissing(sha256)
+            }
+            var status = stat()
+            try SystemCall.check("fstat", path) { fstat(blob.descriptor, &status) }
+            guard Int(status.st_size) == size else { throw FilesError.blobMissing(sha256) }
+            return blob
+        }
+    }
+
+    /// An executor for who reads an open blob in pieces.
+    func nextExecutor() -> QueueExecutor { executors[nextIndex()] }
+
+    /// Removes a blob; one that is not there is no error. Readers that have it open keep it.
+    func remove(sha256: String) async throws {
+        let path = path(sha256)
+        try await workers[nextIndex()].run {
+            do {
+                try SystemCall.check("unlink", path) { unlink(path) }
+            } catch FilesError.systemCall(_, _, ENOENT) {}
+        }
+    }
+
+    /// The blobs of one shard.
+    func entries(shard: String) async throws -> [Entry] {
+        let path = "\(directory)/blobs/\(shard)"
+        return try await workers[nextIndex()].run {
+            try SystemCall.names(in: path).compactMap { name in
+                var status = stat()
+                guard name.utf8.count == 64, stat("\(path)/\(name)", &status) == 0 else { return nil }
+                let milliseconds = Int64(status.st_mtim.tv_sec) * 1000 + Int64(status.st_mtim.tv_nsec) / 1_000_000
+                return Entry(sha256: name, modifiedAt: Timestamp(milliseconds: milliseconds))
+            }
+        }
+    }
+
+    /// Removes what interrupted uploads have left; only before the first upload.
+    ///
+    /// - Returns: How many files.
+    func removeTemporaryFiles() async throws -> Int {
+        let path = directory + "/temporary"
+        return try await workers[nextIndex()].run {
+            let names = try SystemCall.names(in: path)
+            for name in names { try SystemCall.check("unlink", name) { unlink("\(path)/\(name)") } }
+            return names.count
+        }
+    }
+
+    /// Makes and removes a file, to see whether uploads could be stored.
+    func checkWritable() async throws {
+        let path = "\(directory)/temporary/\(SecureRandom.token(bytes: 16))"
+        try await workers[nextIndex()].run {
+            let descriptor = try SystemCall.check("open", path) {
+                Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+            }
+            defer {
+                close(descriptor)
+                unlink(path)
+            }
+            try SystemCall.check("write", path) { write(descriptor, "x", 1) }
+        }
+    }
+
+    // MARK: -
+
+    private func nextIndex() -> Int {
+        Int(UInt(bitPattern: turn.wrappingAdd(1, ordering: .relaxed).oldValue) % UInt(workers.count))
+    }
+
+    private func shard(_ sha256: String) -> String { "\(directory)/blobs/\(sha256.prefix(2))" }
+
+    private func path(_ sha256: String) -> String { "\(shard(sha256))/\(sha256)" }
+
+    private static func makeDirectories(_ directory: String) throws {
+        var parent = directory.hasPrefix("/") ? "/" : ""
+        for part in directory.split(separator: "/") {
+            parent += part + "/"
+            try SystemCall.makeDirectory(parent)
+        }
+        for name in ["temporary", "blobs"] + shards.map({ "blobs/\($0)" }) {
+            try SystemCall.makeDirectory("\(directory)/\(name)")
+        }
+        try SystemCall.synchronizeDirectory(directory + "/blobs")
+        try SystemCall.synchronizeDirectory(directory)
+    }
+}

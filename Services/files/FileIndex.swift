@@ -1,0 +1,27 @@
+/// Where the files' metadata and grants are kept.
+protocol FileIndex: Sendable {
+    /// Stores a record durably.
+    func insert(_ record: FileRecord) async throws
+
+    /// The record, and whether it was granted to `userID`; `nil` if there is no such file.
+    func lookUp(_ id: String, grantedTo userID: String) async throws -> (record: FileRecord, isGranted: Bool)?
+
+    /// Lets `userIDs` read the file; granting twice changes nothing.
+    ///
+    /// - Returns: Whether there is such a file.
+    func grant(_ id: String, to userIDs: [String]) async throws -> Bool
+
+    /// Removes the record and its grants.
+    ///
+    /// - Returns: Whether no other record has the same blob; `nil` if there was no such file.
+    func remove(_ id: String) async throws -> Bool?
+
+    /// Whether a record has the blob.
+    func isReferenced(sha256: String) async throws -> Bool
+
+    /// The blobs of all records that begin with `prefix`, in hex.
+    func blobs(prefix: String) async throws -> Set<String>
+
+    /// Whether the index answers.
+    func ping() async throws
+}

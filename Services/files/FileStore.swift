@@ -1,0 +1,143 @@
+import Core
+import Crypto
+
+/// Files as users know them: the index and the blobs together, and who may do what.
+///
+/// A blob is on the disk before its record is, and goes after its last record has gone, so that a record always has
+/// its blob. A crash in between leaves a blob without a record, which the next start removes.
+struct FileStore: Sendable {
+    let index: any FileIndex
+    let blobs: BlobStore
+    private let log: Log
+    /// Publishing a blob with its record, and removing the last record with its blob, exclude each other.
+    private let gate = KeyGate()
+
+    init(index: any FileIndex, blobs: BlobStore, log: Log) {
+        self.index = index
+        self.blobs = blobs
+        self.log = log
+    }
+
+    // MARK: - Access (DESIGN §3.2)
+
+    /// The file, if `caller` may read it: the uploader, any agent, and whoever it was sent to.
+    ///
+    /// - Throws: `FilesError.fileNotFound` otherwise; whether it exists is not told.
+    func readable(_ id: String, by caller: Caller) async throws -> FileRecord {
+        guard FileRecord.isID(id), let found = try await index.lookUp(id, grantedTo: caller.userID) else {
+            throw FilesError.fileNotFound
+        }
+        let mayRead = caller.userType == .agent || found.record.uploaderID == caller.userID || found.isGranted
+        guard mayRead else { throw FilesError.fileNotFound }
+        return found.record
+    }
+
+    /// Lets `userIDs` read the file that `sender` sends them.
+    ///
+    /// - Throws: `FilesError.fileNotFound` if `sender` may not read it.
+    func grant(_ id: String, to userIDs: [String], by sender: Caller) async throws -> FileRecord {
+        let record = try await readable(id, by: sender)
+        guard try await index.grant(id, to: userIDs) else { throw FilesError.fileNotFound }
+        return record
+    }
+
+    // MARK: - Changes
+
+    /// Makes a finished upload a file.
+    func add(
+        _ summary: BlobWriter.Summary,
+        from writer: BlobWriter,
+        document: UploadDocument,
+        by caller: Caller
+    ) async throws -> FileRecord {
+        let record = FileRecord(
+            id: FileRecord.makeID(),
+            sha256: summary.sha256,
+            size: summary.size,
+            fileName: document.fileName,
+            contentType: ContentSniffer.contentType(of: summary.head, declared: document.declaredType),
+            uploaderID: caller.userID,
+            createdAt: .now()
+        )
+        try await gate.with(record.sha256) {
+            try await blobs.publish(writer, sha256: record.sha256)
+            do {
+                try await index.insert(record)
+            } catch {
+                await removeUnreferencedBlob(record.sha256)
+                throw error
+            }
+        }
+        return record
+    }
+
+    /// Deletes a file; its blob goes with the last record that has it.
+    ///
+    /// - Throws: `FilesError.fileNotFound`, or `.notOwner` for one who may only read it.
+    func remove(_ id: String, by caller: Caller) async throws -> FileRecord {
+        let record = try await readable(id, by: caller)
+        guard record.uploaderID == caller.userID || caller.isAdmin else { throw FilesError.notOwner }
+        try await gate.with(record.sha256) {
+            guard let isLast = try await index.remove(id) else { throw FilesError.fileNotFound }
+            guard isLast else { return }
+            do {
+                try await blobs.remove(sha256: record.sha256)
+            } catch {
+                log.error("blob_not_removed", ["sha256": .string(record.sha256), "error": .string("\(error)")])
+            }
+        }
+        return record
+    }
+
+    /// Opens a file's bytes, `record.size` of them.
+    ///
+    /// - Throws: `FilesError.fileNotFound` if it was deleted meanwhile; `.blobMissing` if the store is damaged.
+    func open(_ record: FileRecord) async throws -> DescriptorOwner {
+        do {
+            return try await blobs.open(sha256: record.sha256, size: record.size)
+        } catch FilesError.blobMissing(let sha256) {
+            guard try await index.isReferenced(sha256: sha256) else { throw FilesError.fileNotFound }
+            log.error("blob_missing", ["file_id": .string(record.id), "sha256": .string(sha256)])
+            throw FilesError.blobMissing(sha256)
+        }
+    }
+
+    private func removeUnreferencedBlob(_ sha256: String) async {
+        do {
+            guard try await !index.isReferenced(sha256: sha256) else { return }
+            try await blobs.remove(sha256: sha256)
+        } catch {
+            // The index is out of order; the next start's scan removes the blob.
+            log.warning("blob_left", ["sha256": .string(sha256), "error": .string("\(error)")])
+        }
+    }
+
+    // MARK: - Start
+
+    /// What `repair` found.
+    struct Findings: Sendable, Equatable {
+        var temporaryFilesRemoved = 0
+        var blobsRemoved = 0
+        var blobsMissing = 0
+    }
+
+    /// Removes what interrupted uploads and deletions have left, and reports blobs that are not there. Before the first
+    /// request.
+    ///
+    /// - Parameter start: Blobs that are not older are left alone.
+    func repair(start: Timestamp = .now()) async throws -> Findings {
+        var findings = Findings()
+        findings.temporaryFilesRemoved = try await blobs.removeTemporaryFiles()
+        for shard in BlobStore.shards {
+            var missing = try await index.blobs(prefix: shard)
+            for entry in try await blobs.entries(shard: shard) {
+                guard missing.remove(entry.sha256) == nil, entry.modifiedAt < start else { continue }
+                try await blobs.remove(sha256: entry.sha256)
+                findings.blobsRemoved += 1
+            }
+            for sha256 in missing.sorted() { log.error("blob_missing", ["sha256": .string(sha256)]) }
+            findings.blobsMissing += missing.count
+        }
+        return findings
+    }
+}

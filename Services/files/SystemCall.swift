@@ -1,0 +1,52 @@
+import Glibc
+
+/// File system calls with their failures as errors.
+enum SystemCall {
+    /// Runs a call that returns a negative number on failure, again while it is interrupted.
+    ///
+    /// - Parameters:
+    ///   - name: The call, for the error.
+    ///   - path: What it is about, for the error.
+    ///   - body: The call.
+    /// - Throws: `FilesError.storageFull` for ENOSPC and EDQUOT, else `.systemCall`.
+    @discardableResult
+    static func check<Value: SignedInteger>(_ name: String, _ path: String, _ body: () -> Value) throws -> Value {
+        while true {
+            let result = body()
+            if result >= 0 { return result }
+            switch errno {
+            case EINTR: continue
+            case ENOSPC, EDQUOT: throw FilesError.storageFull
+            default: throw FilesError.systemCall(name, path: path, errno: errno)
+            }
+        }
+    }
+
+    /// Makes a directory for the owner only, unless it is there.
+    static func makeDirectory(_ path: String) throws {
+        do {
+            try check("mkdir", path) { mkdir(path, 0o700) }
+        } catch FilesError.systemCall(_, _, EEXIST) {}
+    }
+
+    /// Makes the names in a directory durable.
+    static func synchronizeDirectory(_ path: String) throws {
+        let descriptor = try check("open", path) { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        defer { close(descriptor) }
+        try check("fsync", path) { fsync(descriptor) }
+    }
+
+    /// The names in a directory, without `.` and `..`.
+    static func names(in path: String) throws -> [String] {
+        guard let directory = opendir(path) else { throw FilesError.systemCall("opendir", path: path, errno: errno) }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+}

@@ -1,0 +1,142 @@
+import Core
+import Dispatch
+import Foundation
+import Net
+import Storage
+import Synchronization
+
+/// The embedded engine: one process, one writer thread, readers on their own connections.
+final class SQLiteConversationLog: ConversationLog {
+    /// The most reads that wait; a further one fails at once.
+    private static let waitingReadsMax = 50_000
+
+    private struct TooManyReads: Error {}
+
+    private typealias Job = @Sendable (LogReader) -> Void
+
+    private struct ReadQueue {
+        var jobs: [Job] = []
+        var isStopping = false
+    }
+
+    private let lock: FileLock
+    private let writer: LogWriter
+    private let indexer: LogIndexer
+    private let reads = Mutex(ReadQueue())
+    private let wake = DispatchSemaphore(value: 0)
+    private let ended = DispatchSemaphore(value: 0)
+
+    /// Opens or makes the log, and brings its index up to date.
+    ///
+    /// - Parameters:
+    ///   - directory: Where the files lie; made if missing.
+    ///   - intervalMilliseconds: The least time between the starts of two commits.
+    ///   - committed: Gets every batch back, on the writer's thread.
+    /// - Throws: `StorageError` when another process owns the files, `SQLiteError`.
+    init(
+        directory: String,
+        intervalMilliseconds: Int,
+        log: Log,
+        committed: @escaping LogWriter.Committed
+    ) throws {
+        let files = LogFiles(directory: directory)
+        lock = try FileLock(
+            protecting: files.log,
+            advice: "Stop the other gateway, or give all of them a redis:// store, which many can share."
+        )
+        let connection = try files.openWriter()
+        let tail = LogTail()
+        indexer = try LogIndexer(files: files, tail: tail, log: log)
+        try indexer.recover(from: connection)
+        writer = try LogWriter(
+            files: files,
+            connection: connection,
+            tail: tail,
+            indexer: indexer,
+            log: log,
+            intervalMilliseconds: intervalMilliseconds,
+            committed: committed
+        )
+        let reader = Handover(try LogReader(files: files, tail: tail))
+        indexer.start()
+        writer.start()
+        Thread.detachNewThread { [self] in serveReads(reader.value) }
+    }
+
+    func append(_ batch: Handover<AppendBatch>) { writer.append(batch) }
+
+    func setDelivered(user: String, conversationID: String, sequence: Int) {
+        writer.setDelivered(user: user, conversationID: conversationID, sequence: sequence)
+    }
+
+    func read(
+        _ conversationID: String,
+        _ range: EntryRange,
+        limit: Int,
+        bytesMax: Int,
+        _ answer: @escaping @Sendable (Result<EntryPage, any Error>) -> Void
+    ) {
+        enqueue(answer) { try $0.read(conversationID, range, limit: limit, bytesMax: bytesMax) }
+    }
+
+    func positions(of user: String, _ answer: @escaping @Sendable (Result<[MemberPosition], any Error>) -> Void) {
+        enqueue(answer) { try $0.positions(of: user) }
+    }
+
+    func position(
+        of user: String,
+        in conversationID: String,
+        _ answer: @escaping @Sendable (Result<MemberPosition?, any Error>) -> Void
+    ) {
+        enqueue(answer) { try $0.position(of: user, in: conversationID) }
+    }
+
+    func check(_ answer: @escaping @Sendable (Result<Void, any Error>) -> Void) {
+        enqueue(answer) { try $0.check() }
+    }
+
+    func close() async {
+        await withCheckedContinuation { continuation in
+            // The threads end when their queues are empty: waiting for them must not block the caller's executor.
+            Thread.detachNewThread { [self] in
+                writer.stop()
+                reads.withLock { $0.isStopping = true }
+                wake.signal()
+                ended.wait()
+                indexer.stop()
+                lock.release()
+                continuation.resume()
+            }
+        }
+    }
+
+    // MARK: - Reads
+
+    private func enqueue<Value: Sendable>(
+        _ answer: @escaping @Sendable (Result<Value, any Error>) -> Void,
+        _ body: @escaping @Sendable (LogReader) throws -> Value
+    ) {
+        let isTaken = reads.withLock { reads in
+            guard reads.jobs.count < Self.waitingReadsMax, !reads.isStopping else { return false }
+            reads.jobs.append { reader in answer(Result { try body(reader) }) }
+            return true
+        }
+        if isTaken { wake.signal() } else { answer(.failure(TooManyReads())) }
+    }
+
+    private func serveReads(_ reader: LogReader) {
+        while true {
+            wake.wait()
+            let (jobs, isStopping) = reads.withLock { reads in
+                let jobs = reads.jobs
+                reads.jobs = []
+                return (jobs, reads.isStopping)
+            }
+            for job in jobs { job(reader) }
+            if isStopping && jobs.isEmpty { break }
+            if isStopping { wake.signal() }
+        }
+        reader.close()
+        ended.signal()
+    }
+}

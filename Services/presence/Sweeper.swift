@@ -1,0 +1,21 @@
+/// Lets time pass for presence: one loop, no timer per user.
+struct Sweeper: Sendable {
+    /// The longest pause between two sweeps; long polls end with this precision.
+    static let intervalMax: Milliseconds = 500
+    /// The shortest, so that many deadlines close together share a sweep.
+    static let intervalMin: Milliseconds = 10
+
+    let presence: Presence
+    let clock: @Sendable () -> Moment
+
+    /// Sweeps until cancelled.
+    func run() async {
+        while !Task.isCancelled {
+            let next = await presence.sweep()
+            let untilNext = next.map { $0 - clock().monotonic } ?? Self.intervalMax
+            let pause = min(max(untilNext, Self.intervalMin), Self.intervalMax)
+            // Cancellation ends the sleep, and then the loop.
+            try? await Task.sleep(for: .milliseconds(pause))
+        }
+    }
+}

@@ -1,0 +1,223 @@
+// The kinds of settings. Each takes the JSON type that fits it from the file, and text from the environment.
+
+extension Setting where Value == String {
+    /// Text of the given length in UTF-8 bytes.
+    package static func string(
+        _ key: String,
+        default defaultValue: String,
+        bytes: ClosedRange<Int> = 1...4096,
+        _ doc: String
+    ) -> Setting {
+        Setting(
+            key,
+            rule: "text of \(bytes.lowerBound) to \(bytes.upperBound) bytes",
+            default: defaultValue,
+            shown: "\"\(defaultValue)\"",
+            doc
+        ) { input in
+            input.string.flatMap { bytes.contains($0.utf8.count) ? $0 : nil }
+        }
+    }
+
+    /// A path in the file system; a relative one is resolved against the working directory.
+    package static func path(_ key: String, default defaultValue: String, _ doc: String) -> Setting {
+        Setting(
+            key,
+            rule: "a path of 1 to 4096 bytes without NUL",
+            default: defaultValue,
+            shown: defaultValue,
+            doc
+        ) { input in
+            input.string.flatMap { (1...4096).contains($0.utf8.count) && !$0.utf8.contains(0) ? $0 : nil }
+        }
+    }
+
+    /// A secret, never shown: its default holds in development only, in production it must be given.
+    package static func secret(
+        _ key: String,
+        developmentDefault: String,
+        bytesMin: Int = 16,
+        _ doc: String
+    ) -> Setting {
+        Setting(
+            key,
+            rule: "a secret of \(bytesMin) to 4096 visible ASCII characters, without a default in production",
+            default: developmentDefault,
+            shown: "none in production",
+            isSecret: true,
+            doc
+        ) { input in
+            // It travels in a header field, so nothing that a field value cannot hold.
+            guard let text = input.string, (bytesMin...4096).contains(text.utf8.count),
+                text.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+            else { return nil }
+            return text
+        }
+    }
+}
+
+extension Setting where Value == Int {
+    /// A whole number; a bare integer carries its unit last in its key (`base64_bytes_max`).
+    package static func integer(
+        _ key: String,
+        default defaultValue: Int,
+        in range: ClosedRange<Int>,
+        _ doc: String
+    ) -> Setting {
+        Setting(
+            key,
+            rule: "a whole number from \(range.lowerBound) to \(range.upperBound)",
+            default: defaultValue,
+            shown: String(defaultValue),
+            doc
+        ) { input in
+            input.integer.flatMap { range.contains($0) ? $0 : nil }
+        }
+    }
+}
+
+extension Setting where Value == Duration {
+    /// A duration: a whole number in the unit that the key ends in, `_ms` or `_s`.
+    ///
+    /// - Parameters:
+    ///   - key: Ends in `_ms` or `_s`.
+    ///   - defaultValue: In that unit.
+    ///   - range: In that unit.
+    ///   - doc: What it is for.
+    /// - Returns: The declaration.
+    package static func duration(
+        _ key: String,
+        default defaultValue: Int,
+        in range: ClosedRange<Int>,
+        _ doc: String
+    ) -> Setting {
+        let inMilliseconds = key.hasSuffix("_ms")
+        precondition(inMilliseconds || key.hasSuffix("_s"), "\(key): a duration's key ends in its unit")
+        let make: @Sendable (Int) -> Duration = { inMilliseconds ? .milliseconds($0) : .seconds($0) }
+        return Setting(
+            key,
+            rule: "\(inMilliseconds ? "milliseconds" : "seconds") from \(range.lowerBound) to \(range.upperBound)",
+            default: make(defaultValue),
+            shown: String(defaultValue),
+            doc
+        ) { input in
+            input.integer.flatMap { range.contains($0) ? make($0) : nil }
+        }
+    }
+}
+
+extension Setting where Value == Bool {
+    /// `true` or `false`.
+    package static func bool(_ key: String, default defaultValue: Bool, _ doc: String) -> Setting {
+        Setting(key, rule: "true or false", default: defaultValue, shown: String(defaultValue), doc) { input in
+            switch input {
+            case .bool(let value): value
+            case .text("true"), .text("1"): true
+            case .text("false"), .text("0"): false
+            default: nil
+            }
+        }
+    }
+}
+
+extension Setting where Value == [String] {
+    /// A list of texts; commas separate them in the environment.
+    ///
+    /// - Parameters:
+    ///   - key: The setting's key.
+    ///   - defaultValue: The default.
+    ///   - countMax: The most items.
+    ///   - rule: What an item must be.
+    ///   - doc: What it is for.
+    ///   - accepts: Whether an item is acceptable.
+    /// - Returns: The declaration.
+    package static func list(
+        _ key: String,
+        default defaultValue: [String],
+        countMax: Int = 1000,
+        rule: String = "not empty",
+        _ doc: String,
+        accepts: @escaping @Sendable (String) -> Bool = { !$0.isEmpty }
+    ) -> Setting {
+        Setting(
+            key,
+            rule: "a list of at most \(countMax) strings, each \(rule)",
+            default: defaultValue,
+            shown: SettingInput.list(defaultValue).shown,
+            doc
+        ) { input in
+            guard let items = input.list, items.count <= countMax, items.allSatisfy(accepts) else { return nil }
+            return items
+        }
+    }
+}
+
+extension Setting where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
+    /// One of the words of an enum.
+    package static func choice(_ key: String, default defaultValue: Value, _ doc: String) -> Setting {
+        let words = Value.allCases.map(\.rawValue).joined(separator: ", ")
+        return Setting(key, rule: "one of \(words)", default: defaultValue, shown: defaultValue.rawValue, doc) {
+            $0.string.flatMap(Value.init(rawValue:))
+        }
+    }
+}
+
+extension Setting where Value == HostPort {
+    /// `host:port`, to listen on; an IPv6 host stands in brackets, port 0 lets the system choose.
+    package static func address(_ key: String, default defaultValue: HostPort, _ doc: String) -> Setting {
+        Setting(
+            key,
+            rule: "host:port with a port from 0 to 65535, an IPv6 host in brackets",
+            default: defaultValue,
+            shown: defaultValue.description,
+            doc
+        ) { input in
+            input.string.flatMap(HostPort.init(parsing:))
+        }
+    }
+}
+
+extension Setting where Value == BaseURL {
+    /// `http://host:port`, where another service is reached.
+    package static func url(_ key: String, default defaultValue: BaseURL, _ doc: String) -> Setting {
+        Setting(key, rule: BaseURL.rule, default: defaultValue, shown: defaultValue.description, doc) { input in
+            input.string.flatMap(BaseURL.init(parsing:))
+        }
+    }
+}
+
+extension Setting where Value == StoreLocation {
+    /// Where state is kept.
+    package static func store(_ key: String, default defaultValue: StoreLocation, _ doc: String) -> Setting {
+        Setting(key, rule: StoreLocation.rule, default: defaultValue, shown: defaultValue.description, doc) { input in
+            input.string.flatMap(StoreLocation.init(parsing:))
+        }
+    }
+}
+
+extension SettingInput {
+    fileprivate var integer: Int? {
+        switch self {
+        case .integer(let value): value
+        case .text(let value): Int(value)
+        default: nil
+        }
+    }
+
+    fileprivate var list: [String]? {
+        switch self {
+        case .list(let items): items
+        case .text(let value):
+            value.split(separator: ",").map { $0.trimmingSpaces }.filter { !$0.isEmpty }
+        default: nil
+        }
+    }
+}
+
+extension Substring {
+    fileprivate var trimmingSpaces: String {
+        var rest = self.drop { $0 == " " }
+        while rest.last == " " { rest.removeLast() }
+        return String(rest)
+    }
+}
