@@ -166,7 +166,8 @@ def test_bad_upload_bodies(stack, customer, body, headers, status, code):
 def test_a_file_over_the_limit_is_refused_and_leaves_nothing(stack, customer):
     data = base64.b64encode(bytes(51 * 1024 * 1024)).decode()
     answer = stack.http(
-        "POST", "/api/files/upload", json=changed(GOOD_UPLOAD, file_data=data), session=customer["session_id"], timeout=120
+        "POST", "/api/files/upload", json=changed(GOOD_UPLOAD, file_data=data), session=customer["session_id"],
+        timeout=120,
     )
     assert_problem(answer, 413, "too_large")
     big = [path for path in (stack.directory / "data").rglob("*") if path.is_file() and path.stat().st_size > 1 << 25]
@@ -191,7 +192,9 @@ def test_an_upload_that_breaks_off_leaves_nothing(stack, customer):
     until(settled, "the partial upload is gone", timeout=15)
 
 
-@pytest.mark.parametrize("path", ["/files/nothing", "/files/..%2f..%2fetc%2fpasswd", "/files/%00", "/files/" + "x" * 500])
+@pytest.mark.parametrize("path", [
+    "/files/nothing", "/files/..%2f..%2fetc%2fpasswd", "/files/%00", "/files/" + "x" * 500,
+])
 def test_files_that_do_not_exist(stack, customer, path):
     answer = stack.http("GET", path, session=customer["session_id"])
     assert answer.status in (400, 404), answer

@@ -33,7 +33,8 @@ class Sender:
             for number in range(MESSAGES):
                 if f"m{number}" not in self.acks:
                     chat.send({
-                        "type": "Chat", "to_user_id": self.to, "content": f"message {number}", "client_id": f"m{number}",
+                        "type": "Chat", "to_user_id": self.to, "content": f"message {number}",
+                        "client_id": f"m{number}",
                     })
         except ConnectionClosed:
             pass

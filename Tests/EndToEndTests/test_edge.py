@@ -15,11 +15,14 @@ from http_client import assert_problem, request
 ])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_internal_routes_are_never_exposed(stack, method, path):
-    answer = stack.http(method, path, headers={"X-Internal-Token": stack.token}, **({"json": {}} if method == "POST" else {}))
+    body = {"json": {}} if method == "POST" else {}
+    answer = stack.http(method, path, headers={"X-Internal-Token": stack.token}, **body)
     assert_problem(answer, 404 if answer.status == 404 else 400)
 
 
-@pytest.mark.parametrize("path", ["/auth/internal/sessions/verify", "/api/users/../../internal/locate", "/files/..%2f..%2finternal/locate"])
+@pytest.mark.parametrize("path", [
+    "/auth/internal/sessions/verify", "/api/users/../../internal/locate", "/files/..%2f..%2finternal/locate",
+])
 def test_internal_routes_are_not_reached_by_detours(stack, path):
     answer = stack.http("POST", path, json={}, headers={"X-Internal-Token": stack.token})
     assert answer.status in (400, 401, 404), answer

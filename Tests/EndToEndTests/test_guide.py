@@ -67,7 +67,7 @@ def test_the_sample_chat_reaches_the_agent_with_seq_1_and_is_acknowledged(stack,
     assert message["id"] == ack["id"] and message["timestamp"] == ack["timestamp"]
     assert not message["timestamp"].startswith("2024"), "the server's clock is the record"
     entries = stack.history(customer["session_id"], "with=support001")
-    assert [(entry["type"], entry["seq"], entry["content"]) for entry in entries][0] == ("Chat", 1, "你好，需要帮助")
+    assert (entries[0]["type"], entries[0]["seq"], entries[0]["content"]) == ("Chat", 1, "你好，需要帮助")
 
 
 def test_node_ws_talks_to_it_too(stack, customer, agent):
@@ -128,7 +128,8 @@ def test_parts_and_conditions_of_a_download(stack, customer):
     part = stack.http("GET", uploaded["url"], session=customer["session_id"], headers={"Range": "bytes=10-19"})
     assert part.status == 206 and part.body == PHOTO[10:20]
     assert part.header("Content-Range") == f"bytes 10-19/{len(PHOTO)}"
-    same = stack.http("GET", uploaded["url"], session=customer["session_id"], headers={"If-None-Match": whole.header("ETag")})
+    condition = {"If-None-Match": whole.header("ETag")}
+    same = stack.http("GET", uploaded["url"], session=customer["session_id"], headers=condition)
     assert same.status == 304 and same.body == b""
     head = stack.http("HEAD", uploaded["url"], session=customer["session_id"])
     assert head.status == 200 and head.header("Content-Length") == str(len(PHOTO)) and head.body == b""

@@ -68,7 +68,11 @@ def test_files(stack, logins):
     customer, agent = logins
     uploaded = stack.http("POST", "/api/files/upload", json=UPLOAD, session=customer["session_id"]).json
     stack.files.stop()
-    assert_problem(stack.http("POST", "/api/files/upload", json=UPLOAD, session=customer["session_id"]), 503, "unavailable")
+
+    def upload():
+        return stack.http("POST", "/api/files/upload", json=UPLOAD, session=customer["session_id"])
+
+    assert_problem(upload(), 503, "unavailable")
     assert_problem(stack.http("GET", uploaded["url"], session=customer["session_id"]), 503, "unavailable")
     with stack.chat(customer) as chat:
         # A message that carries a file cannot be stored without its grant; a plain one can.
@@ -82,7 +86,7 @@ def test_files(stack, logins):
 
         stack.files.start()
         recovers(lambda: stack.http("GET", uploaded["url"], session=customer["session_id"]), "download")
-        recovers(lambda: stack.http("POST", "/api/files/upload", json=UPLOAD, session=customer["session_id"]), "upload", 201)
+        recovers(upload, "upload", 201)
 
         def sends():
             chat.send({

@@ -44,21 +44,43 @@ class Run:
         return self.output.read_text()
 
     def family(self):
-        """The processes that this run started, found by its data folder or its nginx folder."""
-        found = {}
+        """What this run started and what that started: command lines by (process id, start time)."""
+        parents, found = {}, {}
         for entry in pathlib.Path("/proc").glob("[0-9]*"):
             try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                variables = (entry / "environ").read_bytes().decode(errors="replace")
             except OSError:
                 continue
-            if f"AUTH_LISTEN={self.environment['AUTH_LISTEN']}" in variables and int(entry.name) != os.getpid():
-                found[int(entry.name)] = command
+            parents[int(entry.name)] = (int(fields[1]), fields[19], command)
+
+        def descends(pid):
+            while pid in parents:
+                pid = parents[pid][0]
+                if pid == self.child.pid:
+                    return True
+            return False
+
+        for pid, (_, started, command) in parents.items():
+            if descends(pid):
+                found[pid, started] = command
         return found
 
     def end(self, number=signal.SIGTERM):
         self.child.send_signal(number)
         return self.child.wait(timeout=30)
+
+    @staticmethod
+    def left(family):
+        """Those of an earlier `family` that still run."""
+        def runs(pid, started):
+            try:
+                fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                return False
+            return fields[19] == started and fields[0] != "Z"
+
+        return {key: command for key, command in family.items() if runs(*key)}
 
     def clean_up(self):
         if self.child.poll() is None:
@@ -89,7 +111,7 @@ def test_it_prints_one_line_and_stops_everything_it_started(run, number):
 
 def test_a_service_that_dies_is_reported_and_started_again(run):
     run.ready()
-    (victim,) = [pid for pid, command in run.family().items() if "/presence --config" in command]
+    (victim,) = [pid for (pid, _), command in run.family().items() if "/presence --config" in command]
     os.kill(victim, signal.SIGKILL)
     until(lambda: "presence ended with status 137" in run.errors.read_text(), "the report")
     port = int(run.environment["PRESENCE_LISTEN"].rsplit(":", 1)[1])
@@ -111,9 +133,10 @@ def test_with_a_host_the_demo_passwords_are_random_and_printed(run):
 
 def test_if_the_script_itself_is_killed_nothing_is_left(run):
     run.ready()
+    started = run.family()
     run.child.kill()
     run.child.wait()
-    until(lambda: run.family() == {}, "all that it started is gone", timeout=20)
+    until(lambda: run.left(started) == {}, "all that it started is gone", timeout=20)
 
 
 def test_a_port_in_use_is_named(tmp_path):
@@ -122,15 +145,19 @@ def test_a_port_in_use_is_named(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = subprocess.run(
-            [str(ROOT / "deploy/run")], env=environment(tmp_path, PORT=str(port)), capture_output=True, text=True, timeout=60
+            [str(ROOT / "deploy/run")], env=environment(tmp_path, PORT=str(port)), capture_output=True, text=True,
+            timeout=60,
         )
     assert result.returncode == 1 and f"port {port} is in use" in result.stderr
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("variable,value", [("PORT", "x"), ("PORT", "70000"), ("GATEWAYS", "2"), ("WEB_ROOT", "/nowhere")])
+@pytest.mark.parametrize("variable,value", [
+    ("PORT", "x"), ("PORT", "70000"), ("GATEWAYS", "2"), ("WEB_ROOT", "/nowhere"),
+])
 def test_bad_arguments_are_named(tmp_path, variable, value):
     result = subprocess.run(
-        [str(ROOT / "deploy/run")], env=environment(tmp_path, **{variable: value}), capture_output=True, text=True, timeout=60
+        [str(ROOT / "deploy/run")], env=environment(tmp_path, **{variable: value}), capture_output=True, text=True,
+        timeout=60,
     )
     assert result.returncode == 2 and variable in result.stderr, result.stderr
