@@ -37,7 +37,9 @@ struct DownloadRoutesTests {
 
     @Test(
         "sends one range as 206",
-        arguments: [("bytes=0-0", 0..<1), ("bytes=10-19", 10..<20), ("bytes=-5", 2005..<2010), ("bytes=2000-", 2000..<2010)]
+        arguments: [
+            ("bytes=0-0", 0..<1), ("bytes=10-19", 10..<20), ("bytes=-5", 2005..<2010), ("bytes=2000-", 2000..<2010),
+        ]
     )
     func range(_ field: String, _ expected: Range<Int>) async throws {
         let fixture = try await FilesFixture()

@@ -38,7 +38,10 @@ struct FileAccessTests {
         }
     }
 
-    @Test("an id that was never given out, or is none, is 404", arguments: ["AAAAAAAAAAAAAAAAAAAAAA", "x", "..%2fx", "file123"])
+    @Test(
+        "an id that was never given out, or is none, is 404",
+        arguments: ["AAAAAAAAAAAAAAAAAAAAAA", "x", "..%2fx", "file123"]
+    )
     func unknown(_ id: String) async throws {
         let fixture = try await FilesFixture()
         for target in ["/files/\(id)", "/api/files/\(id)"] {

@@ -14,7 +14,8 @@ struct FileStoreTests {
         let descriptor = open(path, O_WRONLY | O_CREAT, 0o600)
         #expect(descriptor >= 0)
         close(descriptor)
-        var times = [timespec(tv_sec: time(nil) - seconds, tv_nsec: 0), timespec(tv_sec: time(nil) - seconds, tv_nsec: 0)]
+        let modified = timespec(tv_sec: time(nil) - seconds, tv_nsec: 0)
+        var times = [modified, modified]
         #expect(utimensat(AT_FDCWD, path, &times, 0) == 0)
     }
 

@@ -88,7 +88,8 @@ struct FilesFixture {
     }
 
     /// Uploads and gives the answer's document.
-    func stored(_ bytes: [UInt8], name: String = "image.jpg", as caller: Caller = customer) async throws -> FileDocument {
+    func stored(_ bytes: [UInt8], name: String = "image.jpg", as caller: Caller = customer) async throws -> FileDocument
+    {
         try await document(await upload(bytes, name: name, as: caller))
     }
 

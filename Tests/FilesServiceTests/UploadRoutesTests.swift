@@ -166,7 +166,7 @@ struct UploadRoutesTests {
         #expect(await fixture.upload(jpeg).status == .created)
     }
 
-    @Test("uploads and deletions of the same content at once leave the blob exactly as long as a record", arguments: [0, 1])
+    @Test("uploads and deletions of the same content at once leave the blob as long as a record", arguments: [0, 1])
     func concurrent(_ keptCount: Int) async throws {
         let fixture = try await FilesFixture(perUserMax: 100, totalMax: 100)
         try await withThrowingTaskGroup(of: Void.self) { group in
