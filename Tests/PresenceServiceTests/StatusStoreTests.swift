@@ -57,10 +57,15 @@ struct StatusOrderTests {
         let first = order.begin()
         let second = order.begin()
         let other = order.begin()
-        #expect(order.isNewest(second, of: "a1"))
-        #expect(!order.isNewest(first, of: "a1"))
-        #expect(order.isNewest(other, of: "a2"))
+        let isSecondNewest = order.isNewest(second, of: "a1")
+        let isFirstNewest = order.isNewest(first, of: "a1")
+        let isOtherNewest = order.isNewest(other, of: "a2")
+        #expect(isSecondNewest)
+        #expect(!isFirstNewest)
+        #expect(isOtherNewest)
         for _ in 0..<3 { order.end() }
-        #expect(order.isNewest(order.begin(), of: "a1"))
+        let last = order.begin()
+        let isLastNewest = order.isNewest(last, of: "a1")
+        #expect(isLastNewest)
     }
 }
