@@ -33,6 +33,6 @@ package protocol Channel: AnyObject {
 }
 
 extension Channel {
-    /// Writes what is pending; called once a turn for a channel that was marked dirty.
+    /// Nothing, for a channel that never writes.
     package func flush() {}
 }

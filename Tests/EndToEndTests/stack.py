@@ -16,6 +16,11 @@ from waiting import until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVICES = ("auth", "files", "presence", "gateway")
+# Settings in the environment would override the ones that a test gives.
+SECTIONS = (
+    "AUTH", "FILES", "PRESENCE", "GATEWAY", "STORE", "DATA", "INTERNAL", "CORS", "SERVER", "ENVIRONMENT", "LOG",
+    "SHUTDOWN",
+)
 DEMO = {
     "user123": ("password123", "Kehu"),
     "support001": ("password123", "Kefu"),
@@ -117,7 +122,7 @@ class Stack:
         self._write_config(settings or {})
         self.environment = {
             name: value for name, value in os.environ.items()
-            if name.split("_")[0] not in ("AUTH", "FILES", "PRESENCE", "GATEWAY", "STORE", "INTERNAL", "CORS")
+            if name.split("_")[0] not in SECTIONS
         }
         self.environment.update(environment or {})
         self.processes = {name: self._service(name) for name in SERVICES}
@@ -139,10 +144,12 @@ class Stack:
             "server": {"host": "localhost", "port": self.port},
             "cors": {"allowed_origins": ["http://localhost:8004"], "allow_credentials": True},
             "internal": {"token": self.token},
-            "store": f"sqlite:{data}",
+            "data_dir": str(data),
         }
         for name in SERVICES:
             document[name] = {"listen": f"127.0.0.1:{self.ports[name]}"}
+            if name != "gateway":
+                document[name]["url"] = f"http://127.0.0.1:{self.ports[name]}"
         for key, value in settings.items():
             section, _, member = key.partition(".")
             document.setdefault(section, {})[member] = value

@@ -1,0 +1,131 @@
+"""What nginx itself does: routes, its own errors, headers, the site."""
+
+import gzip
+import socket
+
+import pytest
+
+from http_client import assert_problem, request
+
+
+@pytest.mark.parametrize("path", [
+    "/internal", "/internal/", "/internal/sessions/verify", "/internal/revocations?epoch=a&after=0", "/internal/locate",
+    "/healthz", "/readyz", "/metrics", "/auth/../internal/sessions/verify", "/auth/%2e%2e/internal/sessions/verify",
+    "//internal/sessions/verify", "/auth/..%2finternal/sessions/verify",
+])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_internal_routes_are_never_exposed(stack, method, path):
+    body = {"json": {}} if method == "POST" else {}
+    answer = stack.http(method, path, headers={"X-Internal-Token": stack.token}, **body)
+    assert_problem(answer, 404 if answer.status == 404 else 400)
+
+
+@pytest.mark.parametrize("path", [
+    "/auth/internal/sessions/verify", "/api/users/../../internal/locate", "/files/..%2f..%2finternal/locate",
+])
+def test_internal_routes_are_not_reached_by_detours(stack, path):
+    answer = stack.http("POST", path, json={}, headers={"X-Internal-Token": stack.token})
+    assert answer.status in (400, 401, 404), answer
+    assert_problem(answer, answer.status)
+
+
+@pytest.mark.parametrize("service,path", [
+    ("auth", "/internal/revocations?epoch=a&after=0"), ("presence", "/internal/changes?epoch=a&after=0"),
+])
+def test_internal_routes_want_the_token_even_inside(stack, service, path):
+    for headers in ({}, {"X-Internal-Token": "wrong"}, {"X-Internal-Token": ""}):
+        assert_problem(request(stack.ports[service], "GET", path, headers=headers), 403, "forbidden")
+
+
+@pytest.mark.parametrize("service", ["auth", "files", "presence", "gateway"])
+def test_operations_are_on_the_services_own_ports(stack, service):
+    port = stack.ports[service]
+    assert request(port, "GET", "/healthz").status == 200
+    assert request(port, "GET", "/readyz").status == 200
+    metrics = request(port, "GET", "/metrics")
+    assert metrics.status == 200 and metrics.header("Content-Type").startswith("text/plain")
+    assert b"# TYPE " in metrics.body
+
+
+def raw(port, data):
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(data)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    return answer
+
+
+@pytest.mark.parametrize("data,status", [
+    (b"GET /auth/session HTTP/1.1\r\n\r\n", 400),
+    (b"NONSENSE\r\n\r\n", 400),
+    (b"GET /auth/session HTTP/3.9\r\nHost: a\r\n\r\n", 505),
+    (b"POST /auth/login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: foo\r\n\r\n", 501),
+    (b"GET /auth/" + b"a" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+    (b"GET /auth/session HTTP/1.1\r\nHost: a\r\nX-Big: " + b"a" * 9000 + b"\r\n\r\n", 431),
+    (b"GET /auth/session HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+    (b"POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+])
+def test_nginx_s_own_errors_are_problem_documents(stack, data, status):
+    answer = raw(stack.port, data)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d" % status), answer
+    assert b"application/problem+json" in head and b'"code":"' in body
+    assert b"nginx/" not in answer, "the version is nobody's business"
+
+
+def test_the_request_id_goes_through_or_is_made(stack):
+    answer = stack.http("GET", "/api/config", headers={"X-Request-Id": "abc-123"})
+    assert answer.headers.get_all("X-Request-Id") == ["abc-123"]
+    for bad in ("a b", "x" * 200, "a/b", '"'):
+        answer = stack.http("GET", "/api/config", headers={"X-Request-Id": bad})
+        (made,) = answer.headers.get_all("X-Request-Id")
+        assert made != bad and made
+    for path in ("/", "/api/nothing", "/nothing.png"):
+        assert stack.http("GET", path, headers={"X-Request-Id": "abc-123"}).header("X-Request-Id") == "abc-123"
+
+
+def test_the_config_is_public(stack):
+    config = stack.http("GET", "/api/config")
+    assert config.status == 200
+    document = config.json
+    assert document["upload"]["base64_bytes_max"] == 50 * 1024 * 1024
+    assert document["message"]["characters_max"] == 10_000
+    assert document["websocket"]["ping_interval_ms"] == 25_000
+
+
+def test_cors_is_answered_from_the_list(stack):
+    headers = {"Origin": "http://localhost:8004", "Access-Control-Request-Method": "POST"}
+    preflight = stack.http("OPTIONS", "/auth/login", headers=headers)
+    assert preflight.status in (200, 204)
+    assert preflight.header("Access-Control-Allow-Origin") == "http://localhost:8004"
+    assert preflight.header("Access-Control-Allow-Credentials") == "true"
+    foreign = stack.http("OPTIONS", "/auth/login", headers={**headers, "Origin": "https://evil.example"})
+    assert foreign.header("Access-Control-Allow-Origin") is None
+
+
+def test_the_site_falls_back_to_its_index(stack):
+    index = stack.http("GET", "/")
+    assert index.status == 200 and index.header("Content-Type") == "text/html; charset=utf-8"
+    for name in ("X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Content-Security-Policy"):
+        assert index.header(name), name
+    assert index.header("Strict-Transport-Security") is None, "this edge does not speak TLS"
+    assert stack.http("GET", "/some/client/route").body == index.body
+    assert stack.http("GET", "/missing.js").status == 404
+    assert stack.http("GET", "/.git/config").status == 404
+
+
+def test_text_is_compressed_and_files_are_not(stack):
+    headers = {"Accept-Encoding": "gzip"}
+    script = stack.http("GET", "/app.js", headers=headers)
+    assert script.header("Content-Encoding") == "gzip" and gzip.decompress(script.body).startswith(b"// xxx")
+    session = stack.login("user123")["session_id"]
+    text = "aGVsbG8K" * 1000
+    uploaded = stack.http(
+        "POST", "/api/files/upload", session=session,
+        json={"file_name": "a.txt", "file_type": "text/plain", "file_data": text},
+    )
+    assert uploaded.status == 201, uploaded
+    download = stack.http("GET", uploaded.json["url"], session=session, headers=headers)
+    assert download.header("Content-Encoding") is None
+    assert not download.header("ETag").startswith("W/")
