@@ -82,7 +82,9 @@ final class BlobStore: Sendable {
     /// An executor for who reads an open blob in pieces.
     func nextExecutor() -> QueueExecutor { executors[nextIndex()] }
 
-    /// Removes a blob; one that is not there is no error. Readers that have it open keep it.
+    /// Removes a blob; one that is not there is no error.
+    ///
+    /// Readers that have it open keep it.
     func remove(sha256: String) async throws {
         let path = path(sha256)
         try await workers[nextIndex()].run {

@@ -70,7 +70,9 @@ actor BlobWriter {
         return Summary(sha256: Hex.encode(hasher.finalize()), size: size, head: head)
     }
 
-    /// Gives the finished file its real name, durably. A blob that already has it has the same content and is replaced.
+    /// Gives the finished file its real name, durably.
+    ///
+    /// A blob that already has it has the same content, and is replaced.
     func publish(as blobPath: String, in directory: String) throws {
         try SystemCall.check("rename", blobPath) { rename(path, blobPath) }
         hasFile = false

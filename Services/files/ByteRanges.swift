@@ -25,8 +25,8 @@ enum ByteRanges: Equatable {
         for spec in specs {
             guard let part = spec.resolve(size: size), !part.isEmpty else { continue }
             // Ranges that overlap or touch are sent as one (§15.3.7.2 allows it): no byte is sent twice.
-            if let index = parts.firstIndex(where: { $0.upperBound >= part.lowerBound && part.upperBound >= $0.lowerBound })
-            {
+            let index = parts.firstIndex { $0.upperBound >= part.lowerBound && part.upperBound >= $0.lowerBound }
+            if let index {
                 let old = parts[index]
                 parts[index] = min(old.lowerBound, part.lowerBound)..<max(old.upperBound, part.upperBound)
             } else {

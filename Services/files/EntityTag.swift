@@ -1,6 +1,8 @@
 import HTTP
 
-/// A strong entity tag (RFC 9110 §8.8.3) and the conditions on it (§13). The tag is the content's SHA-256, so it is
+/// A strong entity tag (RFC 9110 §8.8.3) and the conditions on it (§13).
+///
+/// The tag is the content's SHA-256, so it is
 /// the same wherever the same bytes are.
 struct EntityTag: Equatable {
     /// The field's value, quotes included.
@@ -16,14 +18,18 @@ struct EntityTag: Equatable {
         return !tags.isEmpty && !tags.contains { $0 == "*" || $0 == text }
     }
 
-    /// Whether `If-None-Match` names this tag, which is 304. The comparison is weak (§13.1.2): `W/` does not matter.
+    /// Whether `If-None-Match` names this tag, which is 304.
+    ///
+    /// The comparison is weak (§13.1.2): `W/` does not matter.
     func isNamedByIfNoneMatch(_ headers: Headers) -> Bool {
         headers.list("If-None-Match").contains { tag in
             tag == "*" || (tag.hasPrefix("W/") ? tag.dropFirst(2) : tag) == text
         }
     }
 
-    /// Whether a `Range` is to be heeded: no `If-Range`, or one with this very tag. A date never matches, since no
+    /// Whether a `Range` is to be heeded: no `If-Range`, or one with this very tag.
+    ///
+    /// A date never matches, since no
     /// `Last-Modified` is sent (§13.1.5).
     func allowsRange(_ headers: Headers) -> Bool {
         guard let condition = headers["If-Range"] else { return true }

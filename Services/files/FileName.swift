@@ -1,5 +1,6 @@
-/// The rules of a file's name: what people see, and what a browser offers when it saves the file. It names
-/// nothing on the server's disk.
+/// The rules of a file's name: what people see, and what a browser offers when it saves the file.
+///
+/// It names nothing on the server's disk.
 enum FileName {
     /// The longest name, in Unicode scalars.
     static let scalarsMax = 255

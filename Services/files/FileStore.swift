@@ -121,8 +121,9 @@ struct FileStore: Sendable {
         var blobsMissing = 0
     }
 
-    /// Removes what interrupted uploads and deletions have left, and reports blobs that are not there. Before the first
-    /// request.
+    /// Removes what interrupted uploads and deletions have left, and reports blobs that are not there.
+    ///
+    /// Runs before the first request.
     ///
     /// - Parameter start: Blobs that are not older are left alone.
     func repair(start: Timestamp = .now()) async throws -> Findings {

@@ -3,8 +3,9 @@ import Core
 import HTTP
 import ServiceKit
 
-/// `POST /internal/files/{file_id}/grants`: a message that carries the file goes to `user_ids`. The gateway asks before
-/// it appends the message, so that a delivered message never names a file that answers 404.
+/// `POST /internal/files/{file_id}/grants`: a message that carries the file goes to `user_ids`.
+///
+/// The gateway asks before it appends the message, so that a delivered message never names a file that answers 404.
 struct InternalRoutes: RouteGroup {
     /// The most users in one request; a conversation has few members.
     static let userIDsMax = 100

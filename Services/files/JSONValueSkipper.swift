@@ -145,6 +145,8 @@ struct JSONValueSkipper {
             || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
     }
 
+    /// Whether `text` is a JSON number.
+    ///
     /// `-? (0 | [1-9][0-9]*) (\.[0-9]+)? ([eE][+-]?[0-9]+)?`
     static func isNumber(_ text: [UInt8]) -> Bool {
         var rest = text[...]

@@ -21,7 +21,7 @@ enum MarkupSniffer {
 
     private static func isTag(_ tag: String, at text: [UInt8]) -> Bool { isTag(Array(tag.utf8), at: text) }
 
-    /// Whether `text` begins with `tag` and a byte that ends a tag's name. A comment needs none.
+    /// Whether `text` begins with `tag` and a byte that ends a tag's name; a comment needs none.
     private static func isTag(_ tag: [UInt8], at text: [UInt8]) -> Bool {
         guard text.starts(with: tag) else { return false }
         guard tag != Array("<!--".utf8), text.count > tag.count else { return true }

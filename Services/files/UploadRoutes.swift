@@ -1,3 +1,4 @@
+import Contracts
 import Core
 import HTTP
 import ServiceKit
@@ -50,7 +51,9 @@ struct UploadRoutes: RouteGroup {
         return response
     }
 
-    /// Writes the document's file as it arrives. However this ends, no temporary file is left.
+    /// Writes the document's file as it arrives.
+    ///
+    /// However this ends, no temporary file is left.
     private func store(_ body: RequestBody, of caller: Caller) async throws -> FileRecord {
         let writer = files.blobs.makeWriter()
         do {

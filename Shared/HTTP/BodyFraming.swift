@@ -11,8 +11,9 @@ package enum BodyFraming: Sendable, Equatable {
 
     /// What a request's fields say; anything ambiguous is refused (RFC 9112 §6.1, §6.3, §11.2).
     static func ofRequest(_ headers: Headers, minorVersion: Int) throws(HTTPParseError) -> BodyFraming {
-        try transferCoding(headers, minorVersion: minorVersion) ?? contentLength(headers).map(BodyFraming.length)
-            ?? .none
+        if let coding = try transferCoding(headers, minorVersion: minorVersion) { return coding }
+        guard let length = try contentLength(headers) else { return .none }
+        return .length(length)
     }
 
     /// What a response's fields say, given the request's method.
@@ -20,7 +21,9 @@ package enum BodyFraming: Sendable, Equatable {
         let coding = try transferCoding(head.headers, minorVersion: head.minorVersion)
         let length = try contentLength(head.headers)
         if method == .head || head.status.forbidsBody { return .none }
-        return coding ?? length.map(BodyFraming.length) ?? .untilClose
+        if let coding { return coding }
+        guard let length else { return .untilClose }
+        return .length(length)
     }
 
     private static func transferCoding(

@@ -10,8 +10,9 @@ package struct HTTPLimits: Sendable, Equatable {
     package var leadingEmptyLinesMax = 4
     /// A chunk's size with its extensions, without the CRLF; more: 400.
     package var chunkLineBytesMax = 256
-    /// What chunk lines may cost beyond 16 bytes and twice the data a chunk; more: 400. It stops one-byte chunks
-    /// with long extensions from costing hundreds of times what the body limit counts.
+    /// What chunk lines may cost beyond 16 bytes and twice the data a chunk; more: 400.
+    ///
+    /// It stops one-byte chunks with long extensions from costing hundreds of times what the body limit counts.
     package var chunkOverheadBytesMax = 16 * 1024
     /// The trailer section, counted as the header section is; more: 431.
     package var trailerBytesMax = 4 * 1024

@@ -1,6 +1,8 @@
 package import Core
 
-/// Why a message is refused. The connection closes after the answer: where the next message starts is not certain.
+/// Why a message is refused.
+///
+/// The connection closes after the answer: where the next message starts is not certain.
 package enum HTTPParseError: Error, Sendable, Equatable, CaseIterable {
     // Lines
     case bareLineFeed

@@ -16,7 +16,7 @@ package struct InputBuffer: Sendable {
 
     package var isEmpty: Bool { start == bytes.count }
 
-    /// Adds bytes at the end. Ranges given out before are not valid afterwards.
+    /// Adds bytes at the end.
     package mutating func append(_ new: UnsafeRawBufferPointer) {
         if start > 0 {
             bytes.removeSubrange(..<start)

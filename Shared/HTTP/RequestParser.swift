@@ -35,13 +35,13 @@ package struct RequestParser: Sendable {
     /// Whether a request's head came and its end has not been given out.
     package var isInBody: Bool { if case .body = state { true } else { false } }
 
-    /// Adds input. After an error it is dropped.
+    /// Adds input, which is dropped after an error.
     package mutating func feed(_ bytes: UnsafeRawBufferPointer) {
         if case .failed = state { return }
         buffer.append(bytes)
     }
 
-    /// Adds input. After an error it is dropped.
+    /// Adds input, which is dropped after an error.
     package mutating func feed(_ bytes: [UInt8]) { bytes.withUnsafeBytes { feed($0) } }
 
     /// Takes what was fed and not consumed, for a protocol that the connection changes to.

@@ -40,13 +40,13 @@ package struct ResponseParser: Sendable {
         state = .statusLine
     }
 
-    /// Adds input. After an error it is dropped.
+    /// Adds input, which is dropped after an error.
     package mutating func feed(_ bytes: UnsafeRawBufferPointer) {
         if case .failed = state { return }
         buffer.append(bytes)
     }
 
-    /// Adds input. After an error it is dropped.
+    /// Adds input, which is dropped after an error.
     package mutating func feed(_ bytes: [UInt8]) { bytes.withUnsafeBytes { feed($0) } }
 
     /// Says that the server has closed: ends a body without a length; anything else in progress is `.truncated`.

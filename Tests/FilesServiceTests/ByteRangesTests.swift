@@ -47,7 +47,9 @@ struct ByteRangesTests {
 
     @Test("ignores a request for more ranges than the limit")
     func limit() {
-        func field(_ count: Int) -> String { "bytes=" + (0..<count).map { "\($0 * 10)-\($0 * 10)" }.joined(separator: ",") }
+        func field(_ count: Int) -> String {
+            "bytes=" + (0..<count).map { "\($0 * 10)-\($0 * 10)" }.joined(separator: ",")
+        }
         guard case .parts(let parts) = ByteRanges(field(16), size: 1000) else {
             Issue.record("16 ranges were refused")
             return

@@ -51,7 +51,8 @@ struct ContentSnifferTests {
         Case([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A], "image/png"),
         Case([0xFF, 0xD8, 0xFF, 0xE0], "image/jpeg"), Case([0xFF, 0xD8], "text/plain"),
         Case("GIF87a", "image/gif"), Case("GIF89a", "image/gif"), Case("GIF88a", "text/plain"),
-        Case(riff("WEBPVP8 "), "image/webp"), Case(riff("WAVEfmt "), "audio/wav"), Case(riff("AVI LIST"), "video/x-msvideo"),
+        Case(riff("WEBPVP8 "), "image/webp"),
+        Case(riff("WAVEfmt "), "audio/wav"), Case(riff("AVI LIST"), "video/x-msvideo"),
         Case(riff("ACON"), "application/octet-stream"),
         Case(Array("BM".utf8) + [0x46, 0, 0, 0, 0, 0, 0, 0, 0x36, 0, 0, 0], "image/bmp"),
         Case("BMW drives on", "text/plain"), Case([0, 0, 1, 0, 1], "image/x-icon"),
@@ -72,12 +73,14 @@ struct ContentSnifferTests {
     static let texts: [Case] = [
         Case("hello", "text/plain"), Case("中文", "text/plain"), Case([0xFF, 0xFE, 0x41, 0], "text/plain"),
         Case("a\u{1B}[0m", "text/plain"), Case("a\u{0}b", "application/octet-stream"),
-        Case("a,b\n1,2", "text/csv", declared: "text/csv"), Case("{}", "application/json", declared: "application/json"),
+        Case("a,b\n1,2", "text/csv", declared: "text/csv"),
+        Case("{}", "application/json", declared: "application/json"),
         Case("alert(1)", "text/plain", declared: "text/javascript"), Case("p{}", "text/plain", declared: "text/css"),
         Case("hello", "text/plain", declared: "text/html"), Case("hello", "text/plain", declared: "image/png"),
         Case("<!DOCTYPE HTML>", "text/html"), Case(" \n<html lang=en>", "text/html"), Case("<script>", "text/html"),
         Case("\u{FEFF}<HTML>", "text/html"), Case("<!-- x -->", "text/html"), Case("<bold", "text/plain"),
-        Case("<b>", "text/html"), Case("<svg xmlns='x'>", "image/svg+xml"), Case("<?xml version='1.0'?><x/>", "text/xml"),
+        Case("<b>", "text/html"), Case("<svg xmlns='x'>", "image/svg+xml"),
+        Case("<?xml version='1.0'?><x/>", "text/xml"),
         Case("<?xml version='1.0'?>\n<!-- x -->\n<SVG >", "image/svg+xml"), Case("<!-- x --><svg/>", "image/svg+xml"),
         Case("<svg>", "image/svg+xml", declared: "image/png"), Case("<html>", "text/html", declared: "text/plain"),
     ]
@@ -85,7 +88,8 @@ struct ContentSnifferTests {
     static let hints: [Case] = [
         Case([0xFF, 0xD8, 0xFF], "image/jpeg", declared: "text/html"),
         Case(box("isom"), "audio/mp4", declared: "audio/x-m4a"), Case(box("isom"), "video/mp4", declared: "image/png"),
-        Case(ebml("webm"), "audio/webm", declared: "audio/webm;codecs=opus"), Case(ogg("?"), "audio/ogg", declared: "Audio/Ogg"),
+        Case(ebml("webm"), "audio/webm", declared: "audio/webm;codecs=opus"),
+        Case(ogg("?"), "audio/ogg", declared: "Audio/Ogg"),
         Case(
             [0x50, 0x4B, 3, 4],
             "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
@@ -93,8 +97,10 @@ struct ContentSnifferTests {
         ),
         Case([0x50, 0x4B, 3, 4], "application/zip", declared: "text/html"),
         Case([0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1], "application/msword", declared: "application/msword"),
-        Case([0, 1, 2], "audio/mpeg", declared: "audio/mp3"), Case([0, 1, 2], "application/octet-stream", declared: "image/png"),
-        Case([0, 1, 2], "application/octet-stream", declared: "text/html"), Case([0, 1], "application/octet-stream", declared: "Image"),
+        Case([0, 1, 2], "audio/mpeg", declared: "audio/mp3"),
+        Case([0, 1, 2], "application/octet-stream", declared: "image/png"),
+        Case([0, 1, 2], "application/octet-stream", declared: "text/html"),
+        Case([0, 1], "application/octet-stream", declared: "Image"),
     ]
 
     @Test("knows each format by its first bytes", arguments: signatures)

@@ -5,20 +5,17 @@ import Testing
 
 @Suite("Upload document decoder")
 struct UploadDocumentDecoderTests {
+    private typealias Decoded = (document: UploadDocument, bytes: [UInt8])
+
     /// Decodes `pieces`, as a route does.
-    private func decode(
-        _ pieces: [[UInt8]],
-        fileBytesMax: Int = 1 << 20
-    ) throws(FilesError) -> (document: UploadDocument, bytes: [UInt8]) {
+    private func decode(_ pieces: [[UInt8]], fileBytesMax: Int = 1 << 20) throws(FilesError) -> Decoded {
         var decoder = UploadDocumentDecoder(fileBytesMax: fileBytesMax)
         var bytes: [UInt8] = []
         for piece in pieces { try decoder.feed(piece, into: &bytes) }
         return (try decoder.finish(), bytes)
     }
 
-    private func decode(_ text: String, fileBytesMax: Int = 1 << 20) throws(FilesError) -> (
-        document: UploadDocument, bytes: [UInt8]
-    ) {
+    private func decode(_ text: String, fileBytesMax: Int = 1 << 20) throws(FilesError) -> Decoded {
         try decode([Array(text.utf8)], fileBytesMax: fileBytesMax)
     }
 
@@ -29,7 +26,8 @@ struct UploadDocumentDecoderTests {
         } catch { return error }
     }
 
-    private static let valid = #" {"file_name":"图\u7247 \ud83d\ude00.jpg","x":[1,-2.5e+3,{"a":null,"b":[]},"\"\\"],"#
+    private static let valid =
+        #" {"file_name":"图\u7247 \ud83d\ude00.jpg","x":[1,-2.5e+3,{"a":null,"b":[]},"\"\\"],"#
         + #" "file_data" : "SGVsbG8s\/y\u0041h" , "file_type":"image\/jpeg","y":true} "#
 
     @Test("reads members in any order, escapes undone, unknown members passed over")
@@ -199,7 +197,8 @@ struct UploadDocumentDecoderTests {
         let seed = UInt64.random(in: 0 ... .max)
         var generator = SplitMix(state: seed)
         for _ in 0..<200 {
-            let file = (0..<Int.random(in: 1...300, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }
+            let count = Int.random(in: 1...300, using: &generator)
+            let file = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
             let encoded = base64(file).map { $0 == "/" && Bool.random(using: &generator) ? "\\/" : String($0) }.joined()
             let text = Array((#"{"file_data":""# + encoded + #"","file_type":"x","file_name":"n"}"#).utf8)
             var pieces: [[UInt8]] = []

@@ -1,6 +1,7 @@
 import Contracts
 import Core
 import Foundation
+import HTTP
 import Testing
 
 @testable import PresenceService
@@ -22,7 +23,8 @@ struct InternalRoutesTests {
         _ events: String,
         gatewayID: String = "g1"
     ) async throws -> (status: Int, json: [String: any Sendable]) {
-        let body = #"{"gateway_id":"\#(gatewayID)","registration":\#(registration),"first":\#(first),"events":\#(events)}"#
+        let body =
+            #"{"gateway_id":"\#(gatewayID)","registration":\#(registration),"first":\#(first),"events":\#(events)}"#
         return try await driver.send(.post, "/internal/events", body)
     }
 
@@ -90,7 +92,7 @@ struct InternalRoutesTests {
             #expect(try await events(driver, number, first: 1003, bad).status == 422)
         }
         #expect(try await events(driver, number, first: 0, "[]").status == 422)
-        let long = String(repeating: "x", count: 1 << 20)
+        let long = String(repeating: "x", count: (1 << 20) + 1)
         #expect(try await driver.send(.post, "/internal/events", long).status == 413)
         #expect(await driver.presence.figures().users == 0)
     }

@@ -1,6 +1,9 @@
 /// The settings of the files service.
 extension SettingsCatalogue {
-    static let files: [any SettingDeclaration] = [filesListen, filesURL]
+    static let files: [any SettingDeclaration] = [
+        filesListen, filesURL, filesDirectory, filesBase64BytesMax, filesFileBytesMax, filesUploadsPerUserMax,
+        filesUploadsMax, filesDiskThreads,
+    ]
 
     package static let filesListen = Setting.address(
         "files.listen",
@@ -12,5 +15,46 @@ extension SettingsCatalogue {
         "files.url",
         default: BaseURL(HostPort(host: "127.0.0.1", port: 6002)),
         "where other services reach files"
+    )
+
+    package static let filesDirectory = Setting.path(
+        "files.directory",
+        default: ".data/files",
+        "the directory of the blobs, on one file system; without it files under data_dir"
+    )
+
+    package static let filesBase64BytesMax = Setting.integer(
+        "files.base64_bytes_max",
+        default: 52_428_800,
+        in: 1...1_073_741_824,
+        "the largest file sent as base64, in decoded bytes; nginx's body limit must let its base64 pass"
+    )
+
+    package static let filesFileBytesMax = Setting.integer(
+        "files.file_bytes_max",
+        default: 2_147_483_648,
+        in: 1...1_099_511_627_776,
+        "the largest file sent in any other way, in bytes"
+    )
+
+    package static let filesUploadsPerUserMax = Setting.integer(
+        "files.uploads_per_user_max",
+        default: 8,
+        in: 1...1000,
+        "a user's uploads at once; more are answered 429"
+    )
+
+    package static let filesUploadsMax = Setting.integer(
+        "files.uploads_max",
+        default: 256,
+        in: 1...100_000,
+        "everybody's uploads at once; each holds a descriptor and up to 1 MiB of memory"
+    )
+
+    package static let filesDiskThreads = Setting.integer(
+        "files.disk_threads",
+        default: 2,
+        in: 1...64,
+        "threads that write, hash and read files"
     )
 }

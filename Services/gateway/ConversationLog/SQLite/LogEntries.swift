@@ -170,7 +170,7 @@ final class LogEntries {
 
     private func storedText(_ conversation: Int64, _ sequence: Int) throws -> [UInt8] {
         let row =
-            uncommitted.last { $0.conversation == conversation && $0.sequence == sequence }?.row
+            try uncommitted.last { $0.conversation == conversation && $0.sequence == sequence }?.row
             ?? tail.runs(of: conversation).lazy.compactMap { $0.row(of: sequence) }.first
             ?? LogIndexQueries.row(of: sequence, in: conversation, index)
         guard let row, let text = try connection.first("SELECT b FROM log WHERE i = ?", row, read: { $0.bytes(0) })

@@ -104,7 +104,6 @@ final class SQLiteConversationLog: ConversationLog {
                 wake.signal()
                 ended.wait()
                 indexer.stop()
-                lock.release()
                 continuation.resume()
             }
         }

@@ -1,0 +1,160 @@
+import Contracts
+import Core
+import Foundation
+import HTTP
+import Storage
+import Synchronization
+import TestSupport
+
+@testable import FilesService
+
+/// A file service without sockets: real router, real blobs and index in a directory of its own.
+struct FilesFixture {
+    static let customer = Caller(userID: "anna", userType: .customer, isAdmin: false)
+    static let otherCustomer = Caller(userID: "ben", userType: .customer, isAdmin: false)
+    static let agent = Caller(userID: "support001", userType: .agent, isAdmin: false)
+    static let admin = Caller(userID: "root", userType: .agent, isAdmin: true)
+
+    let directory: TemporaryDirectory
+    let store: FileStore
+    let database: Database
+    let router: Router
+
+    init(
+        base64BytesMax: Int = 1 << 20,
+        perUserMax: Int = 4,
+        totalMax: Int = 8,
+        in directory: TemporaryDirectory? = nil
+    ) async throws {
+        self.directory = try directory ?? TemporaryDirectory()
+        let log = Log(service: "files", level: .error)
+        database = try await Database.open(
+            path: self.directory.file("files.sqlite"),
+            migrations: SQLiteFileIndex.migrations
+        )
+        let blobs = try BlobStore(directory: self.directory.file("store"), threads: 2)
+        store = FileStore(index: SQLiteFileIndex(database), blobs: blobs, log: log)
+        let authenticate: Authenticate = { request in
+            let known = [Self.customer, Self.otherCustomer, Self.agent, Self.admin]
+            guard let caller = known.first(where: { $0.userID == request.headers["X-Session-Id"] }) else {
+                throw Problem.unauthenticated("no session")
+            }
+            return caller
+        }
+        var router = Router()
+        router.mount(
+            UploadRoutes(
+                store,
+                authenticate: authenticate,
+                slots: UploadSlots(perUserMax: perUserMax, totalMax: totalMax),
+                limits: .init(base64BytesMax: base64BytesMax),
+                log: log
+            )
+        )
+        router.mount(DownloadRoutes(store, authenticate: authenticate))
+        router.mount(MetadataRoutes(store, authenticate: authenticate, log: log))
+        router.mount(InternalRoutes(store))
+        self.router = router
+    }
+
+    func send(
+        _ method: HTTP.Method,
+        _ target: String,
+        as caller: Caller? = customer,
+        headers: Headers = [:],
+        body: RequestBody = .empty
+    ) async -> Response {
+        var headers = headers
+        if let caller { headers["X-Session-Id"] = caller.userID }
+        return await router.respond(
+            to: Request(head: RequestHead(method: method, target: target, headers: headers), body: body)
+        )
+    }
+
+    func upload(
+        _ bytes: [UInt8],
+        name: String = "image.jpg",
+        type: String = "image/jpeg",
+        as caller: Caller? = customer
+    ) async -> Response {
+        let text = #"{"file_name":"\#(name)","file_type":"\#(type)","file_data":"\#(base64(bytes))"}"#
+        return await send(
+            .post,
+            "/api/files/upload",
+            as: caller,
+            headers: ["Content-Type": "application/json"],
+            body: RequestBody(Array(text.utf8))
+        )
+    }
+
+    /// Uploads and gives the answer's document.
+    func stored(_ bytes: [UInt8], name: String = "image.jpg", as caller: Caller = customer) async throws -> FileDocument
+    {
+        try await document(await upload(bytes, name: name, as: caller))
+    }
+
+    func document(_ response: Response) async throws -> FileDocument {
+        try JSONDecoder().decode(FileDocument.self, from: Data(try await bytes(of: response)))
+    }
+
+    /// A response's body; closes its descriptor, as a connection does.
+    func bytes(of response: Response) async throws -> [UInt8] {
+        switch response.body {
+        case .empty, .upgrade: return []
+        case .bytes(let bytes): return bytes
+        case .stream(_, let next):
+            var result: [UInt8] = []
+            while let piece = try await next() { result += piece }
+            return result
+        case .file(let descriptor, let offset, let length):
+            defer { close(descriptor) }
+            var result = [UInt8](repeating: 0, count: length)
+            let count = pread(descriptor, &result, length, off_t(offset))
+            return Array(result.prefix(max(0, count)))
+        }
+    }
+
+    func problemCode(_ response: Response) async throws -> String? {
+        struct Document: Decodable { let code: String }
+        return try JSONDecoder().decode(Document.self, from: Data(try await bytes(of: response))).code
+    }
+
+    /// The blobs and the temporary files on the disk.
+    func filesOnDisk() throws -> (blobs: [String], temporary: [String]) {
+        let root = directory.file("store")
+        let blobs = try BlobStore.shards.flatMap { try SystemCall.names(in: "\(root)/blobs/\($0)") }
+        return (blobs, try SystemCall.names(in: root + "/temporary"))
+    }
+}
+
+/// A body whose pieces a test gives, and which may break.
+final class ScriptedBody: BodySource {
+    private let pieces: Mutex<[Result<[UInt8], Problem>]>
+
+    init(_ pieces: [Result<[UInt8], Problem>]) { self.pieces = Mutex(pieces) }
+
+    func next() async throws -> [UInt8]? {
+        try pieces.withLock { $0.isEmpty ? nil : $0.removeFirst() }?.get()
+    }
+}
+
+/// A body that waits until a test lets it go on.
+final class HeldBody: BodySource {
+    private let stream: AsyncStream<[UInt8]>
+    let continuation: AsyncStream<[UInt8]>.Continuation
+    let started: AsyncStream<Void>
+    private let startedContinuation: AsyncStream<Void>.Continuation
+
+    init() {
+        (stream, continuation) = AsyncStream.makeStream()
+        (started, startedContinuation) = AsyncStream.makeStream()
+    }
+
+    func next() async throws -> [UInt8]? {
+        startedContinuation.yield()
+        for await piece in stream { return piece }
+        return nil
+    }
+}
+
+let jpeg: [UInt8] = [0xFF, 0xD8, 0xFF, 0xE0, 0x00, 0x10] + Array("JFIF".utf8) + (0..<2000).map { UInt8($0 & 0xFF) }

@@ -1,0 +1,71 @@
+import Core
+import Glibc
+import Storage
+import Testing
+
+@testable import PresenceService
+
+@Suite("Status store")
+struct StatusStoreTests {
+    /// A file of the test's own, removed afterwards.
+    private func withFile(_ body: (String) async throws -> Void) async throws {
+        let path = "/tmp/presence-test-\(UInt64.random(in: 0 ... .max)).sqlite"
+        defer { for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) } }
+        try await body(path)
+    }
+
+    @Test("what was saved is there after a reopening; Online needs no row")
+    func reopening() async throws {
+        try await withFile { path in
+            let store = try await SQLiteStatusStore.open(path: path)
+            try await store.save(.busy, of: "a1")
+            try await store.save(.away, of: "a2")
+            try await store.save(.away, of: "a1")
+            try await store.save(.online, of: "a2")
+            await store.close()
+            let again = try await SQLiteStatusStore.open(path: path)
+            #expect(try await again.statuses() == ["a1": .away])
+            try await again.ping()
+            await again.close()
+        }
+    }
+
+    @Test("the latest time counts, whatever the order of writing")
+    func lastSeen() async throws {
+        let store = try await SQLiteStatusStore.open(path: ":memory:")
+        #expect(try await store.lastSeen(of: "u1") == nil)
+        try await store.record(lastSeen: ["u1": Timestamp(milliseconds: 2000), "u2": Timestamp(milliseconds: 5)])
+        try await store.record(lastSeen: ["u1": Timestamp(milliseconds: 1000)])
+        #expect(try await store.lastSeen(of: "u1") == Timestamp(milliseconds: 2000))
+        #expect(try await store.lastSeen(of: "u2") == Timestamp(milliseconds: 5))
+        await store.close()
+    }
+
+    @Test("a closed store says so")
+    func closed() async throws {
+        let store = try await SQLiteStatusStore.open(path: ":memory:")
+        await store.close()
+        await #expect(throws: (any Error).self) { try await store.ping() }
+    }
+}
+
+@Suite("Order of status changes")
+struct StatusOrderTests {
+    @Test("a change that a later one of the same user overtook is not shown")
+    func overtaken() {
+        var order = StatusOrder()
+        let first = order.begin()
+        let second = order.begin()
+        let other = order.begin()
+        let isSecondNewest = order.isNewest(second, of: "a1")
+        let isFirstNewest = order.isNewest(first, of: "a1")
+        let isOtherNewest = order.isNewest(other, of: "a2")
+        #expect(isSecondNewest)
+        #expect(!isFirstNewest)
+        #expect(isOtherNewest)
+        for _ in 0..<3 { order.end() }
+        let last = order.begin()
+        let isLastNewest = order.isNewest(last, of: "a1")
+        #expect(isLastNewest)
+    }
+}
