@@ -249,7 +249,10 @@ final class ClientSession: WebSocketHandler {
         let headLength = head.utf8CodeUnitCount
         connection.send(.text, payloadLength: headLength + digits + 1 + text.count) { place in
             place.copyMemory(from: UnsafeRawBufferPointer(start: head.utf8Start, count: headLength))
-            Decimal.write(sequence, into: UnsafeMutableRawBufferPointer(rebasing: place[headLength..<headLength + digits]))
+            Decimal.write(
+                sequence,
+                into: UnsafeMutableRawBufferPointer(rebasing: place[headLength..<headLength + digits])
+            )
             place[headLength + digits] = UInt8(ascii: ",")
             UnsafeMutableRawBufferPointer(rebasing: place[(headLength + digits + 1)...]).copyMemory(from: text)
         }

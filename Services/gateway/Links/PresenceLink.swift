@@ -81,7 +81,9 @@ final class PresenceLink: PresenceReporting {
             draining: isDraining.load(ordering: .relaxed)
         )
         let path = "/internal/gateways/\(own.gatewayID)"
-        guard let answer = try? await client.call(.post, path, announcement, as: GatewayRegistration.self) else { return }
+        guard let answer = try? await client.call(.post, path, announcement, as: GatewayRegistration.self) else {
+            return
+        }
         queue.withLock { $0.registered(answer.registration) }
     }
 
