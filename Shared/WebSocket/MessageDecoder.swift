@@ -7,9 +7,10 @@ internal import Glibc
 ///     var input = received
 ///     while let message = try decoder.next(&input) { … }
 ///
-/// A frame that lies whole in the input, the usual case, is unmasked in place and returned as a pointer into it: no copy
-/// and no allocation. What comes in pieces is unmasked and checked as it arrives, bad UTF-8 at its first wrong byte, and
-/// collected in a buffer that lives only as long as the message is incomplete. An idle connection has no heap memory here.
+/// A frame that lies whole in the input, the usual case, is unmasked in place and returned as a pointer into it: no
+/// copy and no allocation. What comes in pieces is unmasked and checked as it arrives, bad UTF-8 at its first wrong
+/// byte, and collected in a buffer that lives only as long as the message is incomplete. An idle connection has no
+/// heap memory here.
 ///
 /// Not `Sendable`: it belongs to the connection, on the connection's event loop.
 package struct MessageDecoder: ~Copyable {
@@ -72,8 +73,8 @@ package struct MessageDecoder: ~Copyable {
     /// - Parameter input: What has arrived; consumed from its front, and changed by unmasking. It must stay where it is
     ///   until the message has been used.
     /// - Returns: `nil` when more bytes are needed; then `input` is empty. Whatever follows a close frame is dropped.
-    /// - Throws: `FrameError`, to close the connection with its `closeCode`. The decoder refuses input afterwards, with the
-    ///   same error.
+    /// - Throws: `FrameError`, to close the connection with its `closeCode`. The decoder refuses input afterwards, with
+    ///   the same error.
     package mutating func next(_ input: inout UnsafeMutableRawBufferPointer) throws(FrameError) -> Message? {
         if isDelivered { release() }
         if let failure { throw failure }

@@ -1,5 +1,7 @@
-/// Validates UTF-8 (RFC 3629) in any split, refusing the first byte that cannot be right: overlong forms, surrogates and
-/// code points over U+10FFFF already at their second byte.
+/// Validates UTF-8 (RFC 3629) in any split.
+///
+/// Refuses the first byte that cannot be right: overlong forms, surrogates and code points over U+10FFFF already at
+/// their second byte.
 package struct UTF8Validator: Sendable {
     /// Continuation bytes that are still to come.
     private var needed: UInt8 = 0
