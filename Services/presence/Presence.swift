@@ -165,7 +165,7 @@ actor Presence {
     /// Lets time pass: silent gateways, graces that are over, long polls that have waited enough.
     ///
     /// - Returns: When something is due next, on the monotonic clock.
-    func sweep() async -> Milliseconds? {
+    func sweep() -> Milliseconds? {
         let now = clock()
         let (ended, news) = state.advance(now: now)
         for registration in ended {
@@ -182,7 +182,6 @@ actor Presence {
             guard departures.count < Self.departuresMax else { break }
             departures[item.identity.userID] = item.lastSeen
         }
-        await storeDepartures()
         return state.nextDeadline
     }
 
@@ -191,7 +190,8 @@ actor Presence {
         (state.registry.count, state.table.count, feed.version)
     }
 
-    private func storeDepartures() async {
+    /// Stores when users were last there; apart from the sweep, which a slow disk must not hold up.
+    func storeDepartures() async {
         guard !departures.isEmpty else { return }
         let batch = departures
         do {

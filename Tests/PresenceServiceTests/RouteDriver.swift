@@ -63,6 +63,7 @@ final class RouteDriver: Sendable {
             rest -= 500
             _ = await presence.sweep()
         }
+        await presence.storeDepartures()
     }
 
     /// Makes a request.
