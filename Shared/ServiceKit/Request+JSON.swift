@@ -61,6 +61,10 @@ package enum JSONBody {
         guard String(validating: bytes, as: UTF8.self) != nil else {
             throw Problem(400, .malformedJSON, "body: not UTF-8")
         }
+        if let offset = JSONSyntax.firstError(in: bytes) {
+            let what = offset == bytes.count ? "the JSON text ends too early" : "no JSON at byte \(offset)"
+            throw Problem(400, .malformedJSON, "body: \(what)")
+        }
         do {
             return try JSONDecoder().decode(type, from: Data(bytes))
         } catch let error as DecodingError {
@@ -77,13 +81,11 @@ package enum JSONBody {
         case .typeMismatch(let type, let context):
             return .invalidField(path(context.codingPath), "must be \(name(of: type))")
         case .dataCorrupted(let context):
-            if context.underlyingError != nil || context.codingPath.isEmpty && !isRule(context.debugDescription) {
-                return Problem(400, .malformedJSON, "body: \(error.underlyingReason)")
-            }
             let rule = isRule(context.debugDescription) ? context.debugDescription : "is not one of the possible values"
+            // Of a number that does not fit its type the decoder does not say which member it was.
             return .invalidField(path(context.codingPath), rule)
         @unknown default:
-            return Problem(400, .malformedJSON, "body: not readable")
+            return .invalidField("body", "not readable")
         }
     }
 
