@@ -63,13 +63,15 @@ final class Gateway: Sendable {
         if !frames.isEmpty { onEachLoop { $0.tellAgents(frames) } }
     }
 
-    /// Refuses new connections, and closes the open ones spread over some time.
-    ///
-    /// - Returns: When the last socket is gone, or the deadline has passed.
-    func drain(over spread: Duration, deadline: Duration) async {
+    /// How long after the last close frame clients have to answer it.
+    private static let drainTail = Duration.seconds(2)
+
+    /// Refuses new connections, and closes the open ones spread over some time; returns when the last is gone, or a
+    /// little later.
+    func drain(over spread: Duration) async {
         draining.store(true, ordering: .relaxed)
         onEachLoop { $0.drain(over: spread) }
-        let end = ContinuousClock.now + deadline
+        let end = ContinuousClock.now + spread + Self.drainTail
         while admission.total > 0, ContinuousClock.now < end {
             try? await Task.sleep(for: .milliseconds(20))
         }

@@ -15,7 +15,7 @@ struct GatewayConfig: Sendable {
     let url: String
     let drainSpread: Duration
 
-    /// - Throws: `Problem` when the store is not one that this version has.
+    /// - Throws: `SettingsError` when the store is not one that this version has.
     init(_ settings: Settings) throws {
         var limits = GatewayLimits(connectionsMax: settings[SettingsCatalogue.gatewayConnectionsMax])
         if limits.connectionsMax == 0 { limits.connectionsMax = Self.openFileLimit - Self.reservedDescriptors }
@@ -28,7 +28,12 @@ struct GatewayConfig: Sendable {
         limits.pingMilliseconds = settings[SettingsCatalogue.gatewayPingInterval]
         limits.heartbeatMilliseconds = settings[SettingsCatalogue.gatewayHeartbeatInterval]
         self.limits = limits
-        logDirectory = try settings.storeDirectory + "/gateway"
+        guard case .sqlite(let directory) = settings[SettingsCatalogue.store] else {
+            throw SettingsError(problems: [
+                .init(key: "store", value: "redis://…", rule: "only sqlite: is supported by this version")
+            ])
+        }
+        logDirectory = directory + "/gateway"
         commitIntervalMilliseconds = settings[SettingsCatalogue.gatewayCommitInterval]
         gatewayID = settings[SettingsCatalogue.gatewayID]
         url = settings[SettingsCatalogue.gatewayURL]

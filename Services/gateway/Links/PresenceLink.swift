@@ -32,24 +32,18 @@ final class PresenceLink: PresenceReporting {
 
     private let client: InternalClient
     private let own: Registration
-    private let log: Log
     private let connections: @Sendable () -> Int
-    private let onChanges: @Sendable ([PresenceChange]) -> Void
     private let queue = Mutex(PresenceQueue())
     private let isDraining = Atomic(false)
 
     init(
         client: InternalClient,
         registration: Registration,
-        log: Log,
-        connections: @escaping @Sendable () -> Int,
-        onChanges: @escaping @Sendable ([PresenceChange]) -> Void
+        connections: @escaping @Sendable () -> Int
     ) {
         self.client = client
         own = registration
-        self.log = log
         self.connections = connections
-        self.onChanges = onChanges
     }
 
     func joined(_ identity: Identity) { queue.withLock { $0.joined(identity) } }
@@ -57,11 +51,14 @@ final class PresenceLink: PresenceReporting {
     func left(_ identity: Identity) { queue.withLock { $0.left(identity) } }
 
     /// Registers, reports and follows until cancelled.
-    func run() async {
+    ///
+    /// - Parameter onChanges: Gets the news, in order.
+    @concurrent
+    func run(_ onChanges: @escaping @Sendable ([PresenceChange]) -> Void) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.beatForEver() }
             group.addTask { await self.reportForEver() }
-            group.addTask { await self.followForEver() }
+            group.addTask { await self.followForEver(onChanges) }
         }
     }
 
@@ -137,7 +134,7 @@ final class PresenceLink: PresenceReporting {
 
     // MARK: - News
 
-    private func followForEver() async {
+    private func followForEver(_ onChanges: @Sendable ([PresenceChange]) -> Void) async {
         var epoch = ""
         var after = 0
         while !Task.isCancelled {

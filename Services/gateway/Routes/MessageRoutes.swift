@@ -93,6 +93,13 @@ struct MessageRoutes: RouteGroup {
 }
 
 extension ConversationLog {
+    /// `check` for tasks.
+    func check() async throws {
+        try await withCheckedThrowingContinuation { continuation in
+            check { continuation.resume(with: $0) }
+        }
+    }
+
     /// `read` for tasks.
     func page(_ conversationID: String, _ range: EntryRange, limit: Int, bytesMax: Int) async throws -> EntryPage {
         do {
