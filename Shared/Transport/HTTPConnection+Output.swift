@@ -130,6 +130,7 @@ extension HTTPConnection {
     ///
     /// - Returns: `false` when it is more than was announced; the connection is closed then.
     private func append(_ piece: [UInt8]) -> Bool {
+        loop.preconditionCurrent()
         guard case .stream(let isChunked, let remaining) = source else { return false }
         if let remaining {
             guard piece.count <= remaining else {

@@ -19,6 +19,8 @@ package final class HTTPServer: Sendable {
         var phase = Phase.new
         var listener: Int32 = -1
         var openConnections = 0
+        /// Accepting fails and has been logged; it is not logged again until it has worked once.
+        var isAcceptFailing = false
         var drainWaiters: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -84,14 +86,18 @@ package final class HTTPServer: Sendable {
                 guard let (descriptor, peer) = try Socket.accept(listener) else { return }
                 adopt(descriptor, peer)
             } catch {
-                log.warning("accept_failed", ["error": .string(error.description)])
-                pauseAccepting(listener)
+                pauseAccepting(listener, error)
                 return
             }
         }
     }
 
-    private func pauseAccepting(_ listener: Int32) {
+    private func pauseAccepting(_ listener: Int32, _ error: SystemCallError) {
+        let isNew = state.withLock { state in
+            defer { state.isAcceptFailing = true }
+            return !state.isAcceptFailing
+        }
+        if isNew { log.warning("accept_failed", ["error": .string(error.description)]) }
         let loop = shards[0].loop
         loop.update(descriptor: listener, [])
         _ = loop.schedule(after: Self.acceptPause) { [self] in
@@ -101,6 +107,7 @@ package final class HTTPServer: Sendable {
 
     private func adopt(_ descriptor: Int32, _ peer: SocketAddress) {
         let isAdmitted = state.withLock { state in
+            state.isAcceptFailing = false
             guard state.openConnections < configuration.connectionsMax else { return false }
             state.openConnections += 1
             return true

@@ -63,6 +63,9 @@ final class HTTPServerShard: @unchecked Sendable {
             return try await handler(request)
         } catch let error as any ProblemConvertible {
             return Response(error.problem)
+        } catch is CancellationError {
+            // The client has gone, or the drain's grace is over: nobody reads the answer.
+            return Response(Problem(503, .unavailable, "the request was cancelled"))
         } catch {
             log.error(
                 "request_failed",

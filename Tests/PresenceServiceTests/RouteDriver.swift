@@ -13,7 +13,7 @@ final class RouteDriver: Sendable {
     let presence: Presence
     let store: SQLiteStatusStore
     let metrics: PresenceMetrics
-    private let router: Router
+    let router: Router
     private let holder: ClockHolder
 
     /// - Parameter directory: The users of auth, who need not be online.

@@ -200,6 +200,49 @@ struct HTTPServerBodyTests {
         }
     }
 
+    @Test("bodies are read and made from any executor")
+    func otherExecutors() async throws {
+        actor Elsewhere {
+            private var pieces: [[UInt8]] = []
+
+            func take(_ body: RequestBody) async throws {
+                try await body.forEachChunk { piece in pieces.append(piece) }
+            }
+
+            func next() -> [UInt8]? { pieces.isEmpty ? nil : pieces.removeFirst() }
+        }
+        let handler: Handler = { request in
+            let elsewhere = Elsewhere()
+            try await elsewhere.take(request.body)
+            return Response(200, body: .stream(length: nil) { await elsewhere.next() })
+        }
+        try await withServer(handler: handler) { _, port in
+            let client = try await RawClient(port: port)
+            let body = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31 ^ $0 >> 7) }
+            for _ in 0..<3 {
+                try await client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: \(body.count)\r\n\r\n")
+                try await client.send(body)
+                #expect(try await client.receiveResponse().body == body)
+            }
+        }
+    }
+
+    @Test("200 idle connections cost a descriptor each, and give it back when the client leaves")
+    func idleConnections() async throws {
+        try await withServer(handler: echo) { server, port in
+            var clients: [RawClient] = []
+            for _ in 0..<200 {
+                let client = try await RawClient(port: port)
+                try await client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+                _ = try await client.receiveResponse()
+                clients.append(client)
+            }
+            #expect(server.openConnections == 200)
+            clients = []
+            #expect(await eventually { server.openConnections == 0 })
+        }
+    }
+
     @Test("a stream that fails cuts the connection, so that nobody takes it for whole")
     func brokenStream() async throws {
         struct Broken: Error {}
