@@ -22,7 +22,12 @@ extension AuthError: ProblemConvertible {
     var problem: Problem {
         switch self {
         case .invalidCredentials:
-            return Problem(401, .invalidCredentials, "username, password or user_type is wrong", headers: [Self.challenge])
+            return Problem(
+                401,
+                .invalidCredentials,
+                "username, password or user_type is wrong",
+                headers: [Self.challenge]
+            )
         case .tooManyAttempts(let milliseconds):
             let seconds = max(1, (milliseconds + 999) / 1000)
             return Problem(
@@ -32,7 +37,9 @@ extension AuthError: ProblemConvertible {
                 headers: [Problem.Header("Retry-After", String(seconds))]
             )
         case .sessionMissing:
-            return .unauthenticated("a session is needed: X-Session-Id, Authorization: Bearer, or the cookie session_id")
+            return .unauthenticated(
+                "a session is needed: X-Session-Id, Authorization: Bearer, or the cookie session_id"
+            )
         case .sessionEnded:
             return Problem(401, .sessionEnded, "the session has ended; log in again", headers: [Self.challenge])
         case .tooManyRefreshes: return .unavailable("too many refreshes at once")

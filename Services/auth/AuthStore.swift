@@ -46,7 +46,7 @@ protocol AuthStore: Sendable {
     func setPassword(_ userID: String, hash: String, now: Timestamp) async throws
 
     /// Adds sessions; of a user's more than `sessionsPerUserMax`, the oldest are ended.
-    func createSessions(_ sessions: [Session], sessionsPerUserMax: Int, now: Timestamp) async throws
+    func createSessions(_ sessions: [StoredSession], sessionsPerUserMax: Int, now: Timestamp) async throws
     /// The session of that hash with its account's data; `nil` if there is none, or its account is disabled.
     ///
     /// It may have expired.
@@ -54,7 +54,12 @@ protocol AuthStore: Sendable {
     /// Puts `new` in the place of `old`, which ends at `graceEndsAt` and is listed now and then.
     ///
     /// - Returns: False if `old` does not live or has another successor; true also when `new` is in its place already.
-    func replaceSession(_ old: SessionHash, with new: Session, graceEndsAt: Timestamp, now: Timestamp) async throws -> Bool
+    func replaceSession(
+        _ old: SessionHash,
+        with new: StoredSession,
+        graceEndsAt: Timestamp,
+        now: Timestamp
+    ) async throws -> Bool
     /// Ends the session and those that a refresh put in its place.
     ///
     /// - Returns: The user, `nil` if there was no such session.

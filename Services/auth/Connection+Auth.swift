@@ -47,7 +47,7 @@ extension Connection {
         }
     }
 
-    func insert(_ session: Session) throws {
+    func insert(_ session: StoredSession) throws {
         try run(
             """
             INSERT INTO session (hash, user_id, created_at, used_at, expires_at, ends_at, replaced_by)

@@ -1,7 +1,9 @@
 import Core
 import Storage
 
-/// Accounts and sessions in one SQLite file. The service's commands may have it open at the same time.
+/// Accounts and sessions in one SQLite file.
+///
+/// The service's commands may have it open at the same time.
 final class SQLiteAuthStore: AuthStore {
     private let database: Database
 
@@ -56,7 +58,7 @@ final class SQLiteAuthStore: AuthStore {
 
     // MARK: - Sessions
 
-    func createSessions(_ sessions: [Session], sessionsPerUserMax: Int, now: Timestamp) async throws {
+    func createSessions(_ sessions: [StoredSession], sessionsPerUserMax: Int, now: Timestamp) async throws {
         try await database.write { db in
             for session in sessions {
                 try db.insert(session)
@@ -76,7 +78,7 @@ final class SQLiteAuthStore: AuthStore {
                 hash.bytes
             ) { row in
                 VerifiedSession(
-                    session: Session(
+                    session: StoredSession(
                         hash: hash,
                         userID: row.string(0),
                         createdAt: row.timestamp(1),
@@ -95,7 +97,7 @@ final class SQLiteAuthStore: AuthStore {
 
     func replaceSession(
         _ old: SessionHash,
-        with new: Session,
+        with new: StoredSession,
         graceEndsAt: Timestamp,
         now: Timestamp
     ) async throws -> Bool {
@@ -171,7 +173,8 @@ final class SQLiteAuthStore: AuthStore {
     func revocationState() async throws -> RevocationState {
         try await database.read { db in
             RevocationState(
-                epoch: try db.first("SELECT value FROM property WHERE name = 'revocation_epoch'") { $0.string(0) } ?? "",
+                epoch: try db.first("SELECT value FROM property WHERE name = 'revocation_epoch'") { $0.string(0) }
+                    ?? "",
                 trimmedThrough: try db.first("SELECT coalesce(min(number), 1) - 1 FROM revocation") { $0.int(0) } ?? 0
             )
         }

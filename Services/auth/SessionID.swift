@@ -1,7 +1,9 @@
 import Core
 import Crypto
 
-/// A session's id: 256 random bits as base64url. A secret: it goes to its owner, is never stored and never logged.
+/// A session's id: 256 random bits as base64url.
+///
+/// A secret: it goes to its owner, is never stored and never logged.
 enum SessionID {
     /// Bytes of randomness.
     static let randomBytes = 32

@@ -1,34 +1,5 @@
 import Core
 
-/// A live session, as it is stored.
-struct Session: Sendable, Equatable {
-    let hash: SessionHash
-    let userID: String
-    let createdAt: Timestamp
-    /// When it was last seen in use, to about a minute.
-    var usedAt: Timestamp
-    /// When it ends unless it is used before: the idle limit after `usedAt`, `endsAt` at the latest.
-    var expiresAt: Timestamp
-    /// When it ends in any case.
-    var endsAt: Timestamp
-    /// After a refresh: the session in whose favour it ends.
-    var replacedBy: SessionHash?
-}
-
-/// A session with the side of its account that others may know.
-struct VerifiedSession: Sendable, Equatable {
-    var session: Session
-    let userName: String
-    let userType: UserType
-    let isAdmin: Bool
-}
-
-/// A session just made, with its id on the way to the owner.
-struct IssuedSession: Sendable {
-    let id: String
-    let verified: VerifiedSession
-}
-
 /// How long sessions live, and how many there are.
 struct SessionLimits: Sendable {
     /// Without use, in milliseconds.
@@ -51,9 +22,9 @@ struct SessionLimits: Sendable {
     var refreshesMax = 10_000
 
     /// The state of a session that begins at `now`.
-    func begin(_ hash: SessionHash, userID: String, now: Timestamp, endsAt: Timestamp? = nil) -> Session {
+    func begin(_ hash: SessionHash, userID: String, now: Timestamp, endsAt: Timestamp? = nil) -> StoredSession {
         let end = endsAt ?? now.advanced(byMilliseconds: lifetimeMilliseconds)
-        return Session(
+        return StoredSession(
             hash: hash,
             userID: userID,
             createdAt: now,
@@ -64,7 +35,7 @@ struct SessionLimits: Sendable {
     }
 
     /// The new expiry when `session` is used at `now`; `nil` while it need not be written back.
-    func expiryOnUse(_ session: Session, now: Timestamp) -> Timestamp? {
+    func expiryOnUse(_ session: StoredSession, now: Timestamp) -> Timestamp? {
         guard session.replacedBy == nil, now.milliseconds - session.usedAt.milliseconds >= touchMilliseconds
         else { return nil }
         return min(now.advanced(byMilliseconds: idleMilliseconds), session.endsAt)
