@@ -24,6 +24,11 @@ final class RevocationFeed: Sendable {
         var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
         var nextWaiter = 0
         var isClosed = false
+
+        mutating func takeWaiters() -> [CheckedContinuation<Void, Never>] {
+            defer { waiters = [:] }
+            return Array(waiters.values)
+        }
     }
 
     private let state: Mutex<State>
@@ -129,13 +134,6 @@ final class RevocationFeed: Sendable {
         } onCancel: {
             state.withLock { $0.waiters.removeValue(forKey: ticket) }?.resume()
         }
-    }
-}
-
-extension RevocationFeed.State {
-    fileprivate mutating func takeWaiters() -> [CheckedContinuation<Void, Never>] {
-        defer { waiters = [:] }
-        return Array(waiters.values)
     }
 }
 
