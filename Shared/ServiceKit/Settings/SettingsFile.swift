@@ -1,4 +1,4 @@
-import Foundation
+import Core
 
 /// The settings file, flattened: `{"server":{"port":6006}}` is `server.port` = 6006.
 struct SettingsFile {
@@ -10,14 +10,14 @@ struct SettingsFile {
     /// - Parameter json: The file's bytes: an object of settings and of sections with settings.
     init(json: [UInt8]) {
         do {
-            guard case .object(let top) = try JSONDecoder().decode(JSONValue.self, from: Data(json)) else {
+            guard case .object(let top) = try JSONBody.decode(JSONValue.self, from: json) else {
                 problems.append(.init(key: "settings file", value: "", rule: "must be a JSON object"))
                 return
             }
             flatten(top, under: "")
         } catch {
-            let reason = (error as? DecodingError)?.underlyingReason ?? "not readable"
-            problems.append(.init(key: "settings file", value: "", rule: "must be a JSON object: \(reason)"))
+            let reason = (error as? Problem)?.detail ?? "not readable"
+            problems.append(.init(key: "settings file", value: "", rule: "must be a JSON object; \(reason)"))
         }
     }
 

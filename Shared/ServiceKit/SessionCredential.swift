@@ -1,0 +1,59 @@
+package import HTTP
+
+/// Where a request carries its session's id (DESIGN §3).
+///
+/// `X-Session-Id`, or `Authorization: Bearer`, or the cookie `session_id`. The cookie comes by itself with whatever a
+/// foreign page makes the browser send, so it counts for safe methods only, and for a WebSocket handshake only with
+/// an allowed `Origin`. A WebSocket's query may carry `session_id` or `session_token`, since browsers cannot add header
+/// fields there.
+package enum SessionCredential {
+    /// The longest session id, in bytes.
+    package static let bytesMax = 256
+    /// The cookie that login sets.
+    package static let cookieName = "session_id"
+
+    /// The session id of an ordinary request; `nil` without a usable one.
+    package static func find(in request: Request) -> String? {
+        if let explicit = fromHeader(request) { return explicit }
+        return request.method.isSafe ? fromCookie(request) : nil
+    }
+
+    /// The session id of a WebSocket handshake; `nil` without a usable one.
+    package static func find(inWebSocketHandshake request: Request, origins: OriginPolicy) -> String? {
+        if let explicit = fromHeader(request) { return explicit }
+        let query = request.query
+        if let text = query["session_id"] ?? query["session_token"] { return usable(text) }
+        guard request.headers["Origin"] != nil, origins.allows(request) else { return nil }
+        return fromCookie(request)
+    }
+
+    private static func fromHeader(_ request: Request) -> String? {
+        if let text = request.headers["X-Session-Id"] { return usable(text) }
+        guard let authorization = request.headers["Authorization"] else { return nil }
+        let parts = authorization.split(separator: " ", maxSplits: 1)
+        guard parts.count == 2, Headers.equal(parts[0], "Bearer") else { return nil }
+        return usable(String(parts[1]))
+    }
+
+    /// The first cookie of that name (RFC 6265 §4.2).
+    private static func fromCookie(_ request: Request) -> String? {
+        for value in request.headers.values("Cookie") {
+            for pair in value.split(separator: ";") {
+                let trimmed = pair.drop { $0 == " " || $0 == "\t" }
+                guard trimmed.hasPrefix(cookieName + "=") else { continue }
+                var text = trimmed.dropFirst(cookieName.count + 1)
+                while text.last == " " || text.last == "\t" { text.removeLast() }
+                if text.count >= 2, text.first == "\"", text.last == "\"" { text = text.dropFirst().dropLast() }
+                return usable(String(text))
+            }
+        }
+        return nil
+    }
+
+    /// Session ids are visible ASCII; anything else was never issued.
+    private static func usable(_ text: String) -> String? {
+        let bytes = text.utf8
+        guard (1...bytesMax).contains(bytes.count), bytes.allSatisfy({ (0x21...0x7E).contains($0) }) else { return nil }
+        return text
+    }
+}
