@@ -1,5 +1,6 @@
 import Contracts
 import Core
+import ServiceKit
 
 /// The owner of presence's state: every route and the sweep go through here, one after the other.
 ///
@@ -17,6 +18,7 @@ actor Presence {
     private var state: PresenceState
     private let store: any StatusStore
     private let log: Log
+    private let metrics: PresenceMetrics
     private let clock: @Sendable () -> Moment
     /// `last_seen` of users who have left, not yet stored.
     private var departures: [String: Timestamp] = [:]
@@ -28,6 +30,7 @@ actor Presence {
         store: any StatusStore,
         leaseMilliseconds: Int,
         log: Log,
+        metrics: PresenceMetrics,
         clock: @escaping @Sendable () -> Moment
     ) {
         self.state = state
@@ -35,6 +38,7 @@ actor Presence {
         self.store = store
         self.leaseMilliseconds = leaseMilliseconds
         self.log = log
+        self.metrics = metrics
         self.clock = clock
     }
 
@@ -51,6 +55,7 @@ actor Presence {
             draining: announcement.draining,
             now: clock()
         )
+        metrics.gateways.set(state.registry.count)
         if number != before {
             log.info(
                 number == nil ? "gateway_drained" : "gateway_registered",
@@ -79,6 +84,7 @@ actor Presence {
         do {
             result = try state.apply(events, from: gatewayID, registration: registration, first: first, now: clock())
         } catch {
+            metrics.batchesRefused.increment()
             log.warning(
                 "events_refused",
                 [
@@ -88,8 +94,11 @@ actor Presence {
             )
             throw error
         }
-        feed.append(result.news)
+        metrics.eventsApplied.increment(by: result.applied)
+        metrics.eventsRepeated.increment(by: events.count - result.applied)
+        publish(result.news)
         if !result.refused.isEmpty {
+            metrics.usersRefused.increment(by: result.refused.count)
             log.error("users_max_reached", ["refused": .int(result.refused.count)])
         }
         return PresenceEventsAnswer(
@@ -155,7 +164,7 @@ actor Presence {
             guard statusOrder.isNewest(turn, of: userID) else { return state.table.person(userID) }
         }
         if let news = state.table.setStatus(status, of: userID, isKept: !isGuest, now: clock()) {
-            feed.append([news])
+            publish([news])
         }
         return state.table.person(userID)
     }
@@ -165,10 +174,11 @@ actor Presence {
     /// Lets time pass: silent gateways, graces that are over, long polls that have waited enough.
     ///
     /// - Returns: When something is due next, on the monotonic clock.
-    func sweep() async -> Milliseconds? {
+    func sweep() -> Milliseconds? {
         let now = clock()
         let (ended, news) = state.advance(now: now)
         for registration in ended {
+            metrics.gatewaysLost.increment()
             log.warning(
                 "gateway_silent",
                 [
@@ -176,22 +186,18 @@ actor Presence {
                 ]
             )
         }
-        feed.append(news)
+        metrics.gateways.set(state.registry.count)
+        publish(news)
         feed.expire(now: now.monotonic)
         for item in news where item.kind == .left && !item.identity.userID.hasPrefix(Self.guestPrefix) {
             guard departures.count < Self.departuresMax else { break }
             departures[item.identity.userID] = item.lastSeen
         }
-        await storeDepartures()
         return state.nextDeadline
     }
 
-    /// What `/metrics` shows.
-    func figures() -> (gateways: Int, users: Int, version: Int) {
-        (state.registry.count, state.table.count, feed.version)
-    }
-
-    private func storeDepartures() async {
+    /// Stores when users were last there; apart from the sweep, which a slow disk must not hold up.
+    func storeDepartures() async {
         guard !departures.isEmpty else { return }
         let batch = departures
         do {
@@ -201,5 +207,11 @@ actor Presence {
             return
         }
         for (userID, time) in batch where departures[userID] == time { departures[userID] = nil }
+    }
+
+    private func publish(_ news: [PresenceNews]) {
+        feed.append(news)
+        metrics.changes.increment(by: news.count)
+        metrics.users.set(state.table.count)
     }
 }

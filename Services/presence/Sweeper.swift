@@ -8,8 +8,26 @@ struct Sweeper: Sendable {
     let presence: Presence
     let clock: @Sendable () -> Moment
 
-    /// Sweeps until cancelled.
+    /// How often the times of those who have left are stored.
+    static let storingInterval: Milliseconds = 1000
+
+    /// Works until cancelled.
     func run() async {
+        async let storing: Void = store()
+        await sweep()
+        await storing
+    }
+
+    private func store() async {
+        while !Task.isCancelled {
+            await presence.storeDepartures()
+            try? await Task.sleep(for: .milliseconds(Self.storingInterval))
+        }
+        // Those of the last moment.
+        await presence.storeDepartures()
+    }
+
+    private func sweep() async {
         while !Task.isCancelled {
             let next = await presence.sweep()
             let untilNext = next.map { $0 - clock().monotonic } ?? Self.intervalMax

@@ -42,13 +42,14 @@ package struct ByteQueue: ~Copyable {
         if start == end { removeAll() }
     }
 
-    /// Forgets everything and frees the buffer.
-    package mutating func removeAll() {
+    /// Forgets everything, and frees the buffer unless it will be filled again soon.
+    package mutating func removeAll(keepingCapacity: Bool = false) {
+        start = 0
+        end = 0
+        if keepingCapacity { return }
         base?.deallocate()
         base = nil
         capacity = 0
-        start = 0
-        end = 0
     }
 
     private mutating func makeRoom(_ wanted: Int) {

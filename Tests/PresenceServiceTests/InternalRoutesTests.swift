@@ -2,6 +2,7 @@ import Contracts
 import Core
 import Foundation
 import HTTP
+import ServiceKit
 import Testing
 
 @testable import PresenceService
@@ -57,7 +58,7 @@ struct InternalRoutesTests {
     func badHeartbeat(body: String) async throws {
         let driver = try await RouteDriver()
         #expect(try await heartbeat(driver, "g1", body).status == 422)
-        #expect(await driver.presence.figures().gateways == 0)
+        #expect(driver.metrics.gateways.value == 0)
     }
 
     @Test("unknown registrations, missing announcements and gaps are 409 conflict; copies are accepted")
@@ -73,7 +74,10 @@ struct InternalRoutesTests {
         #expect(try await events(driver, number, first: 5, join).status == 409)
         #expect(try await events(driver, number, first: 4, join).json["accepted_through"] as? Int == 4)
         #expect(try await events(driver, number, first: 4, join).json["accepted_through"] as? Int == 4)
-        #expect(await driver.presence.figures().version == 2)
+        #expect(driver.presence.feed.version == 2)
+        #expect(driver.metrics.eventsApplied.value == 4)
+        #expect(driver.metrics.eventsRepeated.value == 1)
+        #expect(driver.metrics.batchesRefused.value == 3)
     }
 
     @Test("a batch at the limit is applied, one past it and bad events are 422, and apply nothing")
@@ -94,7 +98,7 @@ struct InternalRoutesTests {
         #expect(try await events(driver, number, first: 0, "[]").status == 422)
         let long = String(repeating: "x", count: (1 << 20) + 1)
         #expect(try await driver.send(.post, "/internal/events", long).status == 413)
-        #expect(await driver.presence.figures().users == 0)
+        #expect(driver.metrics.users.value == 0)
     }
 
     @Test("a look-up names the gateways of each user, none for who is nowhere")

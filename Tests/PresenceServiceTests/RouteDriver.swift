@@ -2,6 +2,7 @@ import Contracts
 import Core
 import Foundation
 import HTTP
+import ServiceKit
 import Synchronization
 import Testing
 
@@ -11,6 +12,7 @@ import Testing
 final class RouteDriver: Sendable {
     let presence: Presence
     let store: SQLiteStatusStore
+    let metrics: PresenceMetrics
     private let router: Router
     private let holder: ClockHolder
 
@@ -18,6 +20,7 @@ final class RouteDriver: Sendable {
     init(limits: PresenceState.Limits = .init(), directory: [PresenceTable.Identity] = []) async throws {
         let store = try await SQLiteStatusStore.open(path: ":memory:")
         let holder = ClockHolder()
+        let metrics = PresenceMetrics(Metrics(includesProcess: false))
         let clock: @Sendable () -> Moment = { holder.now }
         let presence = Presence(
             PresenceState(limits: limits, firstRegistration: 100, now: .start),
@@ -25,6 +28,7 @@ final class RouteDriver: Sendable {
             store: store,
             leaseMilliseconds: 2000,
             log: Log(service: "presence", level: .error),
+            metrics: metrics,
             clock: clock
         )
         var router = Router()
@@ -46,6 +50,7 @@ final class RouteDriver: Sendable {
         self.router = router
         self.presence = presence
         self.store = store
+        self.metrics = metrics
         self.holder = holder
     }
 
@@ -63,6 +68,7 @@ final class RouteDriver: Sendable {
             rest -= 500
             _ = await presence.sweep()
         }
+        await presence.storeDepartures()
     }
 
     /// Makes a request.

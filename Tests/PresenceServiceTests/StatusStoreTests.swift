@@ -1,33 +1,25 @@
 import Core
-import Glibc
-import Storage
+import TestSupport
 import Testing
 
 @testable import PresenceService
 
 @Suite("Status store")
 struct StatusStoreTests {
-    /// A file of the test's own, removed afterwards.
-    private func withFile(_ body: (String) async throws -> Void) async throws {
-        let path = "/tmp/presence-test-\(UInt64.random(in: 0 ... .max)).sqlite"
-        defer { for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) } }
-        try await body(path)
-    }
-
     @Test("what was saved is there after a reopening; Online needs no row")
     func reopening() async throws {
-        try await withFile { path in
-            let store = try await SQLiteStatusStore.open(path: path)
-            try await store.save(.busy, of: "a1")
-            try await store.save(.away, of: "a2")
-            try await store.save(.away, of: "a1")
-            try await store.save(.online, of: "a2")
-            await store.close()
-            let again = try await SQLiteStatusStore.open(path: path)
-            #expect(try await again.statuses() == ["a1": .away])
-            try await again.ping()
-            await again.close()
-        }
+        let directory = try TemporaryDirectory()
+        let path = directory.file("presence.sqlite")
+        let store = try await SQLiteStatusStore.open(path: path)
+        try await store.save(.busy, of: "a1")
+        try await store.save(.away, of: "a2")
+        try await store.save(.away, of: "a1")
+        try await store.save(.online, of: "a2")
+        await store.close()
+        let again = try await SQLiteStatusStore.open(path: path)
+        #expect(try await again.statuses() == ["a1": .away])
+        try await again.ping()
+        await again.close()
     }
 
     @Test("the latest time counts, whatever the order of writing")

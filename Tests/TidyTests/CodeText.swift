@@ -2,7 +2,7 @@
 enum CodeText {
     /// `source` with comments and string contents replaced by spaces, line by line as long as before.
     static func blanked(_ source: String) -> String {
-        var scanner = Scanner(Array(source))
+        var scanner = Scanner(source)
         return scanner.run()
     }
 
@@ -18,7 +18,9 @@ enum CodeText {
     }
 
     private static func startsFunction(_ line: Substring) -> Bool {
-        line.contains(/(^|\s)(func\s+\S|init[?]?\s*[(<]|deinit\b|subscript\s*[(<])/)
+        guard line.contains("func ") || line.contains("init") || line.contains("subscript") || line.contains("deinit")
+        else { return false }
+        return line.contains(/(^|\s)(func\s+\S|init[?]?\s*[(<]|deinit\b|subscript\s*[(<])/)
     }
 
     /// Where the body that belongs to the declaration on line `start` closes; nil when it has none (a protocol's).
@@ -43,31 +45,41 @@ enum CodeText {
     }
 
     private struct Scanner {
-        private let input: [Character]
+        private let input: [UInt8]
         private var position = 0
-        private var output = ""
+        private var output: [UInt8] = []
 
-        init(_ input: [Character]) { self.input = input }
+        private static let newline = UInt8(ascii: "\n")
+        private static let quote = UInt8(ascii: "\"")
+        private static let hash = UInt8(ascii: "#")
+        private static let slash = UInt8(ascii: "/")
+
+        init(_ source: String) {
+            input = Array(source.utf8)
+            output.reserveCapacity(input.count)
+        }
 
         mutating func run() -> String {
             while position < input.count {
-                if starts(with: "//") {
-                    blank { $0.input[$0.position] == "\n" }
-                } else if starts(with: "/*") {
-                    blankBlockComment()
-                } else if let fence = stringFence() {
-                    blankString(fence)
-                } else {
-                    keep()
+                switch input[position] {
+                case Self.slash where byte(1) == Self.slash:
+                    while position < input.count, input[position] != Self.newline { blankOne() }
+                case Self.slash where byte(1) == UInt8(ascii: "*"): blankBlockComment()
+                case Self.quote, Self.hash:
+                    if let fence = stringFence() { blankString(fence) } else { keep() }
+                default: keep()
                 }
             }
-            return output
+            return String(decoding: output, as: UTF8.self)
         }
 
-        private func starts(with text: String) -> Bool {
-            let wanted = Array(text)
-            return position + wanted.count <= input.count
-                && Array(input[position..<position + wanted.count]) == wanted
+        private func byte(_ offset: Int) -> UInt8? {
+            position + offset < input.count ? input[position + offset] : nil
+        }
+
+        private func starts(with wanted: [UInt8]) -> Bool {
+            guard input[position] == wanted[0] else { return false }
+            return input[position...].starts(with: wanted)
         }
 
         private mutating func keep() {
@@ -75,52 +87,57 @@ enum CodeText {
             position += 1
         }
 
+        /// Blanks a byte; of a character of several bytes only the first leaves a space.
         private mutating func blankOne() {
-            output.append(input[position] == "\n" ? "\n" : " ")
+            let byte = input[position]
+            if byte == Self.newline {
+                output.append(byte)
+            } else if byte & 0xC0 != 0x80 {
+                output.append(UInt8(ascii: " "))
+            }
             position += 1
         }
 
-        private mutating func blank(until stop: (Scanner) -> Bool) {
-            while position < input.count, !stop(self) { blankOne() }
+        private mutating func blank(_ count: Int) {
+            for _ in 0..<count where position < input.count { blankOne() }
         }
 
         private mutating func blankBlockComment() {
-            blank { $0.starts(with: "*/") }
-            for _ in 0..<2 where position < input.count { blankOne() }
+            while position < input.count, !starts(with: Array("*/".utf8)) { blankOne() }
+            blank(2)
         }
 
         /// The opening delimiter at the position: any number of `#`, then one or three quotes.
         private func stringFence() -> (hashes: Int, quotes: Int)? {
-            var index = position
-            while index < input.count, input[index] == "#" { index += 1 }
-            let hashes = index - position
-            guard index < input.count, input[index] == "\"" else { return nil }
-            let isLong = index + 2 < input.count && input[index + 1] == "\"" && input[index + 2] == "\""
+            var hashes = 0
+            while byte(hashes) == Self.hash { hashes += 1 }
+            guard byte(hashes) == Self.quote else { return nil }
+            let isLong = byte(hashes + 1) == Self.quote && byte(hashes + 2) == Self.quote
             return (hashes, isLong ? 3 : 1)
         }
 
         private mutating func blankString(_ fence: (hashes: Int, quotes: Int)) {
-            let close = String(repeating: "\"", count: fence.quotes) + String(repeating: "#", count: fence.hashes)
-            let escape = "\\" + String(repeating: "#", count: fence.hashes)
-            for _ in 0..<(fence.hashes + fence.quotes) { blankOne() }
+            let hashes = [UInt8](repeating: Self.hash, count: fence.hashes)
+            let close = [UInt8](repeating: Self.quote, count: fence.quotes) + hashes
+            let escape = [UInt8(ascii: "\\")] + hashes
+            blank(close.count)
             var nested = 0
             while position < input.count {
                 if nested == 0, starts(with: close) { break }
                 // A string of one line ends with its line, closed or not.
-                if nested == 0, fence.quotes == 1, input[position] == "\n" { return }
+                if nested == 0, fence.quotes == 1, input[position] == Self.newline { return }
                 if starts(with: escape) {
-                    for _ in 0..<escape.count { blankOne() }
-                    guard position < input.count else { return }
+                    blank(escape.count)
                     // Inside an interpolation quotes belong to its own strings.
-                    if input[position] == "(" { nested += 1 }
-                    blankOne()
+                    if byte(0) == UInt8(ascii: "(") { nested += 1 }
+                    blank(1)
                 } else {
-                    if nested > 0, input[position] == "(" { nested += 1 }
-                    if nested > 0, input[position] == ")" { nested -= 1 }
+                    if nested > 0, input[position] == UInt8(ascii: "(") { nested += 1 }
+                    if nested > 0, input[position] == UInt8(ascii: ")") { nested -= 1 }
                     blankOne()
                 }
             }
-            for _ in 0..<close.count where position < input.count { blankOne() }
+            blank(close.count)
         }
     }
 }

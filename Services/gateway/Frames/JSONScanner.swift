@@ -193,7 +193,8 @@ struct JSONScanner {
             let quote = word ^ (ones &* 0x22)
             let backslash = word ^ (ones &* 0x5c)
             // The classic tests for a zero byte and for a byte below 0x20; false alarms only above a real one.
-            let hits = ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash)
+            let hits =
+                ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash)
                 | ((word &- ones &* 0x20) & ~word)
             let marks = hits & highs
             guard marks == 0 else {

@@ -1,6 +1,9 @@
 /// The settings of the presence service.
 extension SettingsCatalogue {
-    static let presence: [any SettingDeclaration] = [presenceListen, presenceURL]
+    static let presence: [any SettingDeclaration] = [
+        presenceListen, presenceURL, presenceLeaveGrace, presenceDrainGrace, presenceGatewaySilence, presenceLease,
+        presenceUsersMax, presenceGatewaysMax, presenceHistoryMax, presenceCoalescing,
+    ]
 
     package static let presenceListen = Setting.address(
         "presence.listen",
@@ -13,4 +16,73 @@ extension SettingsCatalogue {
         default: BaseURL(HostPort(host: "127.0.0.1", port: 6003)),
         "where other services reach presence"
     )
+
+    package static let presenceLeaveGrace = Setting.duration(
+        "presence.leave_grace_ms",
+        default: 5000,
+        in: 0...600_000,
+        "from a user's last connection until they have left; coming back in time makes no news"
+    )
+
+    package static let presenceDrainGrace = Setting.duration(
+        "presence.drain_grace_ms",
+        default: 30_000,
+        in: 0...600_000,
+        "the same, when their gateway had announced that it drains"
+    )
+
+    package static let presenceGatewaySilence = Setting.duration(
+        "presence.gateway_silence_ms",
+        default: 10_000,
+        in: 1000...600_000,
+        "how long a gateway may be silent before all its users count as dropped"
+    )
+
+    package static let presenceLease = Setting.duration(
+        "presence.lease_ms",
+        default: 2000,
+        in: 100...60_000,
+        "how long gateways may use a location they have looked up"
+    )
+
+    package static let presenceUsersMax = Setting.integer(
+        "presence.users_max",
+        default: 200_000,
+        in: 1...10_000_000,
+        "users online at once; a further one is refused, and the gateway told"
+    )
+
+    package static let presenceGatewaysMax = Setting.integer(
+        "presence.gateways_max",
+        default: 256,
+        in: 1...10_000,
+        "registered gateways; a further one is answered 503"
+    )
+
+    package static let presenceHistoryMax = Setting.integer(
+        "presence.history_max",
+        default: 10_000,
+        in: 100...1_000_000,
+        "changes kept for gateways that fall behind; who needs an older one loads everything again"
+    )
+
+    package static let presenceCoalescing = Setting.duration(
+        "presence.coalescing_ms",
+        default: 50,
+        in: 0...5000,
+        "how long changes are gathered before waiting gateways are told"
+    )
+
+    static let presenceRelations: [Relation] = [
+        { settings in
+            let lease = settings[presenceLease]
+            guard lease >= settings[presenceGatewaySilence] else { return nil }
+            return .init(key: presenceLease.key, value: "\(lease)", rule: "below presence.gateway_silence_ms")
+        },
+        { settings in
+            let grace = settings[presenceDrainGrace]
+            guard grace < settings[presenceLeaveGrace] else { return nil }
+            return .init(key: presenceDrainGrace.key, value: "\(grace)", rule: "at least presence.leave_grace_ms")
+        },
+    ]
 }

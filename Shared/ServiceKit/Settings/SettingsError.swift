@@ -9,11 +9,19 @@ package struct SettingsError: Error, Sendable, Equatable, CustomStringConvertibl
         /// What it must be.
         package var rule: String
 
+        package init(key: String, value: String, rule: String) {
+            self.key = key
+            self.value = value
+            self.rule = rule
+        }
+
         package var description: String { value.isEmpty ? "\(key): \(rule)" : "\(key) = \(value): \(rule)" }
     }
 
     /// In the order of the catalogue, unknown keys first.
     package var problems: [SettingsProblem]
+
+    package init(problems: [SettingsProblem]) { self.problems = problems }
 
     package var description: String { problems.map(\.description).joined(separator: "\n") }
 }

@@ -56,7 +56,11 @@ final class LogReader {
     func position(of user: String, in conversationID: String) throws -> MemberPosition? {
         guard let number = try number(of: conversationID),
             let delivered = try connection.first(
-                "SELECT delivered FROM member WHERE u = ? AND c = ?", user, number, read: { $0.int(0) })
+                "SELECT delivered FROM member WHERE u = ? AND c = ?",
+                user,
+                number,
+                read: { $0.int(0) }
+            )
         else { return nil }
         return MemberPosition(conversationID: conversationID, delivered: delivered, head: try head(of: number))
     }

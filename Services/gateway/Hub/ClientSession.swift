@@ -1,0 +1,353 @@
+import Core
+import Net
+import Transport
+import WebSocket
+
+/// One connected device of a user: takes its frames, and sends it each conversation's entries once and in order.
+///
+/// Belongs to its shard's loop.
+final class ClientSession: WebSocketHandler {
+    /// Entries in one read of what was missed, and bytes after which a read stops.
+    static let pageEntries = 200
+    static let pageBytes = 64 * 1024
+    /// Unanswered messages after which a connection is read no further, and at which it is again.
+    private static let inFlightMax = 1024
+    private static let inFlightResume = 512
+    /// Refused frames in a minute after which the connection is closed.
+    private static let badFramesMax = 20
+    private static let badFramesWindow: Int64 = 60_000
+
+    let id: ConnectionID
+    let identity: Identity
+    let remoteAddress: String
+    /// Base64url SHA-256 of the session id: what a revocation names.
+    private(set) var sessionHash: String
+    /// When the session has to be asked for again.
+    private(set) var expiresAt: Timestamp
+    let connection: WebSocketConnection
+    private unowned let shard: GatewayShard
+
+    private var cursors: [String: DeliveryCursor] = [:]
+    /// Whether the stored positions have been read, and `Welcome` sent.
+    private var isPlaced = false
+    /// `Ack`s whose entry's place has not come yet (DESIGN R7).
+    private var waitingAcks: [EntryPlace: [UInt8]] = [:]
+    /// Conversations to read on when the socket has taken what waits.
+    private var stalled: [String] = []
+    /// Conversations whose cursor has moved since the last ping; and those that the last ping covers.
+    private var moved: [String] = []
+    private var pinged: [(conversationID: String, sequence: Int)] = []
+    private var pingNumber: UInt32 = 0
+    private(set) var lastHeard: Int64
+    private var inFlight = 0
+    private var rate: RateLimit
+    private var badFrames = 0
+    private var badFramesSince: Int64 = 0
+    /// Why reading is paused; it goes on when none is left.
+    private var pauses: Pauses = []
+
+    private struct EntryPlace: Hashable {
+        let conversationID: String
+        let sequence: Int
+    }
+
+    /// Reasons not to read.
+    struct Pauses: OptionSet {
+        let rawValue: UInt8
+        static let inFlight = Pauses(rawValue: 1)
+        static let rate = Pauses(rawValue: 2)
+        static let lookUp = Pauses(rawValue: 4)
+    }
+
+    init(
+        id: ConnectionID,
+        identity: Identity,
+        remoteAddress: String,
+        sessionHash: String,
+        expiresAt: Timestamp,
+        connection: WebSocketConnection,
+        shard: GatewayShard
+    ) {
+        self.id = id
+        self.identity = identity
+        self.remoteAddress = remoteAddress
+        self.sessionHash = sessionHash
+        self.expiresAt = expiresAt
+        self.connection = connection
+        self.shard = shard
+        lastHeard = shard.loop.now
+        rate = RateLimit(
+            perSecond: shard.limits.messagesPerSecond,
+            burst: shard.limits.messagesBurst,
+            now: shard.loop.now
+        )
+    }
+
+    // MARK: - Frames in
+
+    func received(text: UnsafeMutableRawBufferPointer) {
+        lastHeard = shard.loop.now
+        let wait = rate.take(now: lastHeard)
+        if wait > 0 { pauseForRate(wait) }
+        var clientID: String?
+        do throws(FrameProblem) {
+            switch try ClientFrame.decode(UnsafeRawBufferPointer(text), sender: identity.userID, clientID: &clientID) {
+            case .chat(let chat): try shard.receive(chat, from: self)
+            case .heartbeat: connection.send(text: ServerFrame.heartbeat(now: .now()))
+            case .delivered(let conversationID, let sequence): takeDelivered(conversationID, sequence)
+            }
+        } catch {
+            refuse(error, clientID: clientID)
+        }
+    }
+
+    func received(binary: UnsafeRawBufferPointer) {
+        close(.binary)
+    }
+
+    /// A refused frame: told, counted, and too many of them close.
+    func refuse(_ problem: FrameProblem, clientID: String?) {
+        shard.metrics.frameRefused(problem.code)
+        connection.send(text: ServerFrame.error(problem, clientID: clientID, now: .now()))
+        let now = shard.loop.now
+        if now - badFramesSince > Self.badFramesWindow {
+            badFramesSince = now
+            badFrames = 0
+        }
+        badFrames += 1
+        if badFrames > Self.badFramesMax { close(.badFrames) }
+    }
+
+    func close(_ reason: CloseReason) {
+        shard.metrics.closing(reason)
+        connection.close(reason.code, reason: reason.text)
+    }
+
+    // MARK: - Back-pressure
+
+    func pause(_ reason: Pauses) {
+        pauses.insert(reason)
+        connection.pauseReading()
+    }
+
+    func resume(_ reason: Pauses) {
+        guard pauses.contains(reason) else { return }
+        pauses.remove(reason)
+        if pauses.isEmpty { connection.resumeReading() }
+    }
+
+    private func pauseForRate(_ milliseconds: Int64) {
+        guard !pauses.contains(.rate) else { return }
+        pause(.rate)
+        _ = shard.loop.schedule(after: .milliseconds(milliseconds)) { [self] in resume(.rate) }
+    }
+
+    /// A message was handed to the log.
+    func appendBegan() {
+        inFlight += 1
+        if inFlight >= Self.inFlightMax { pause(.inFlight) }
+    }
+
+    /// Its outcome is known.
+    func appendEnded() {
+        inFlight -= 1
+        if inFlight <= Self.inFlightResume { resume(.inFlight) }
+    }
+
+    // MARK: - Positions
+
+    /// The user's stored positions: `Welcome` goes out, then what lies past them.
+    func place(_ positions: [MemberPosition]) {
+        guard connection.isOpen else { return }
+        for position in positions {
+            cursors[position.conversationID, default: DeliveryCursor()]
+                .place(at: position.delivered, head: position.head)
+        }
+        isPlaced = true
+        connection.send(
+            text: ServerFrame.welcome(
+                identity,
+                connectionID: "\(id.shard)-\(id.number)",
+                heartbeatMilliseconds: shard.limits.heartbeatMilliseconds,
+                heads: positions.prefix(shard.limits.welcomeHeadsMax).map { ($0.conversationID, $0.head) },
+                now: .now()
+            )
+        )
+        for (conversationID, cursor) in cursors where cursor.isBehind { readOn(conversationID) }
+    }
+
+    private func placeOne(_ conversationID: String, _ position: MemberPosition?) {
+        guard let position else {
+            // No member (any more): nothing of it is sent.
+            cursors[conversationID] = nil
+            return
+        }
+        cursors[conversationID, default: DeliveryCursor()].place(at: position.delivered, head: position.head)
+        readOn(conversationID)
+    }
+
+    private func takeDelivered(_ conversationID: String, _ sequence: Int) {
+        // Past what this connection was sent nothing can have been taken.
+        guard let sent = cursors[conversationID]?.sent else { return }
+        shard.log.setDelivered(
+            user: identity.userID,
+            conversationID: conversationID,
+            sequence: min(sequence, sent)
+        )
+    }
+
+    // MARK: - Entries out
+
+    /// A committed entry of a conversation of this user's.
+    ///
+    /// - Parameters:
+    ///   - text: Its stored text.
+    ///   - acknowledgement: Given when the entry is this connection's own: sent in place of the entry.
+    func deliver(
+        _ conversationID: String,
+        _ sequence: Int,
+        text: UnsafeRawBufferPointer,
+        acknowledgement: UnsafeRawBufferPointer? = nil
+    ) {
+        switch cursors[conversationID, default: DeliveryCursor()].offer(sequence) {
+        case .send(let isFirstMove):
+            if let acknowledgement { connection.send(.text, acknowledgement) } else { sendEntry(sequence, text) }
+            if isFirstMove { moved.append(conversationID) }
+        case .passed:
+            if let acknowledgement { connection.send(.text, acknowledgement) }
+        case .behind(let needsRead):
+            if let acknowledgement {
+                let place = EntryPlace(conversationID: conversationID, sequence: sequence)
+                waitingAcks[place] = Array(acknowledgement)
+            }
+            if needsRead && isPlaced { readOn(conversationID) }
+        }
+    }
+
+    /// The `Ack` of an entry that was stored before, by this or an earlier connection.
+    func acknowledgeRepeat(_ conversationID: String, _ sequence: Int, _ acknowledgement: UnsafeRawBufferPointer) {
+        let cursor = cursors[conversationID] ?? DeliveryCursor()
+        if let sent = cursor.sent, sequence <= sent {
+            connection.send(.text, acknowledgement)
+        } else {
+            cursors[conversationID, default: DeliveryCursor()].note(head: sequence)
+            let place = EntryPlace(conversationID: conversationID, sequence: sequence)
+            waitingAcks[place] = Array(acknowledgement)
+            if isPlaced && !cursor.isReading { readOn(conversationID) }
+        }
+    }
+
+    /// A conversation of this user's reaches that far: reads what is missing.
+    func noteHead(_ conversationID: String, _ head: Int) {
+        cursors[conversationID, default: DeliveryCursor()].note(head: head)
+        if isPlaced { readOn(conversationID) }
+    }
+
+    private func sendEntry(_ sequence: Int, _ text: UnsafeRawBufferPointer) {
+        let digits = Decimal.digitCount(sequence)
+        let head: StaticString = #"{"seq":"#
+        let headLength = head.utf8CodeUnitCount
+        connection.send(.text, payloadLength: headLength + digits + 1 + text.count) { place in
+            place.copyMemory(from: UnsafeRawBufferPointer(start: head.utf8Start, count: headLength))
+            Decimal.write(
+                sequence,
+                into: UnsafeMutableRawBufferPointer(rebasing: place[headLength..<headLength + digits])
+            )
+            place[headLength + digits] = UInt8(ascii: ",")
+            UnsafeMutableRawBufferPointer(rebasing: place[(headLength + digits + 1)...]).copyMemory(from: text)
+        }
+    }
+
+    // MARK: - Reading what was missed
+
+    private func readOn(_ conversationID: String) {
+        guard connection.isOpen, var cursor = cursors[conversationID], !cursor.isReading else { return }
+        guard cursor.isBehind else { return }
+        cursor.beginReading()
+        cursors[conversationID] = cursor
+        if let sent = cursor.sent {
+            shard.read(conversationID, after: sent, for: self)
+        } else {
+            shard.readPosition(conversationID, for: self)
+        }
+    }
+
+    /// The answer to `GatewayShard.readPosition`.
+    func takePosition(_ conversationID: String, _ answer: Result<MemberPosition?, any Error>) {
+        guard connection.isOpen else { return }
+        switch answer {
+        case .success(let position): placeOne(conversationID, position)
+        case .failure: close(.overload)
+        }
+    }
+
+    /// The answer to `GatewayShard.read`: sends the page, and reads on until the head is reached, at the pace of the socket.
+    func takePage(_ conversationID: String, _ answer: Result<EntryPage, any Error>) {
+        guard connection.isOpen else { return }
+        guard case .success(let page) = answer, var cursor = cursors[conversationID] else { return close(.overload) }
+        cursor.endReading()
+        cursor.note(head: page.head)
+        page.bytes.withUnsafeBytes { bytes in
+            for entry in page.entries {
+                guard case .send(let isFirstMove) = cursor.takeRead(entry.sequence) else { continue }
+                if isFirstMove { moved.append(conversationID) }
+                let place = EntryPlace(conversationID: conversationID, sequence: entry.sequence)
+                if !waitingAcks.isEmpty, let acknowledgement = waitingAcks.removeValue(forKey: place) {
+                    acknowledgement.withUnsafeBytes { connection.send(.text, $0) }
+                } else {
+                    sendEntry(entry.sequence, UnsafeRawBufferPointer(rebasing: bytes[entry.text]))
+                }
+            }
+        }
+        // The slow-consumer limit may have closed the connection meanwhile.
+        guard connection.isOpen else { return }
+        cursors[conversationID] = cursor
+        guard cursor.isBehind else { return }
+        if page.entries.isEmpty { return close(.overload) }
+        if connection.outboundCount > Self.pageBytes {
+            stalled.append(conversationID)
+            connection.notifyWhenDrained()
+        } else {
+            readOn(conversationID)
+        }
+    }
+
+    func drained() {
+        let conversations = stalled
+        stalled = []
+        for conversationID in conversations { readOn(conversationID) }
+    }
+
+    // MARK: - Liveness
+
+    /// A ping that carries a number; what was sent before it is taken when its pong comes.
+    func ping() {
+        pingNumber &+= 1
+        for conversationID in moved {
+            guard let sent = cursors[conversationID]?.coverByPing() else { continue }
+            pinged.append((conversationID, sent))
+        }
+        moved = []
+        withUnsafeBytes(of: pingNumber.bigEndian) { connection.send(.ping, $0) }
+    }
+
+    func received(pong: UnsafeRawBufferPointer) {
+        lastHeard = shard.loop.now
+        // Only the newest ping's pong counts: it covers what older ones did.
+        guard pong.elementsEqual(withUnsafeBytes(of: pingNumber.bigEndian) { Array($0) }) else { return }
+        for (conversationID, sequence) in pinged {
+            shard.log.setDelivered(user: identity.userID, conversationID: conversationID, sequence: sequence)
+        }
+        pinged = []
+    }
+
+    /// The session goes on under a refreshed id, or for longer.
+    func sessionContinues(hash: String, expiresAt: Timestamp) {
+        sessionHash = hash
+        self.expiresAt = expiresAt
+    }
+
+    func closed(code: CloseCode?) {
+        shard.sessionClosed(self)
+    }
+}

@@ -1,0 +1,80 @@
+/// How far one connection is in one conversation (DESIGN invariant 2: once, in order).
+///
+/// Holds the last sequence sent. The next one is sent, an older one dropped, and a jump is filled by reading the log;
+/// whatever the order of live entries, reads and reconnects, no entry is skipped or sent twice. Pure: it does no I/O.
+struct DeliveryCursor: Equatable {
+    /// What to do with an entry that is known to exist.
+    enum Step: Equatable {
+        /// It is the next one; it counts as sent. `isFirstMove`: the first since the last ping.
+        case send(isFirstMove: Bool)
+        /// Sent before.
+        case passed
+        /// Not yet: entries between are missing, and must be read. `needsRead` when no read is under way.
+        case behind(needsRead: Bool)
+    }
+
+    /// The last sequence sent; `nil` until the member's stored position is known.
+    private(set) var sent: Int?
+    /// The highest sequence known to exist.
+    private(set) var known = 0
+    private(set) var isReading = false
+    /// Whether `sent` has moved since the last ping.
+    private(set) var isMoved = false
+
+    init() {}
+
+    init(sent: Int, known: Int) {
+        self.sent = sent
+        self.known = known
+    }
+
+    /// Whether entries are known that were not sent.
+    var isBehind: Bool { sent.map { $0 < known } ?? true }
+
+    /// An entry exists, and is at hand.
+    mutating func offer(_ sequence: Int) -> Step {
+        known = max(known, sequence)
+        guard let sent else { return behind() }
+        if sequence <= sent { return .passed }
+        guard sequence == sent + 1, !isReading else { return behind() }
+        self.sent = sequence
+        return .send(isFirstMove: move())
+    }
+
+    /// Notes a move; whether it is the first since the last ping.
+    private mutating func move() -> Bool {
+        defer { isMoved = true }
+        return !isMoved
+    }
+
+    /// A ping goes out that covers what was sent so far.
+    mutating func coverByPing() -> Int? {
+        isMoved = false
+        return sent
+    }
+
+    private func behind() -> Step { .behind(needsRead: !isReading) }
+
+    /// The conversation is known to reach that far.
+    mutating func note(head: Int) { known = max(known, head) }
+
+    /// The stored position, when it is needed and arrives. Never moves back.
+    mutating func place(at position: Int, head: Int) {
+        known = max(known, head)
+        sent = max(sent ?? 0, position)
+        isReading = false
+    }
+
+    /// A read of what follows `sent` begins.
+    mutating func beginReading() { isReading = true }
+
+    mutating func endReading() { isReading = false }
+
+    /// An entry that a read brought: `.send` when it is the next one, which then counts as sent; else `.passed`.
+    mutating func takeRead(_ sequence: Int) -> Step {
+        guard let sent, sequence == sent + 1 else { return .passed }
+        self.sent = sequence
+        known = max(known, sequence)
+        return .send(isFirstMove: move())
+    }
+}

@@ -1,0 +1,21 @@
+/// Limits and intervals of a gateway's connections.
+struct GatewayLimits: Sendable {
+    /// Largest frame taken from a client, in bytes: 10,000 characters of four bytes, escaped, and the other fields.
+    var frameBytesMax = 128 * 1024
+    /// Most bytes that wait for a client that does not read.
+    var outboundBytesMax = 1 << 20
+    /// A connection's messages a second, and after how many at once.
+    var messagesPerSecond = 200
+    var messagesBurst = 2000
+    /// Connections in all, and from one address.
+    var connectionsMax: Int
+    var connectionsPerAddressMax = 1000
+    /// Connections of one user; the next closes the oldest.
+    var connectionsPerUserMax = 10
+    /// How often the server pings; a connection silent for 2.5 of these is closed.
+    var pingMilliseconds = 25_000
+    /// What `Welcome` tells clients.
+    var heartbeatMilliseconds = 30_000
+    /// Conversations that `Welcome` lists.
+    var welcomeHeadsMax = 1000
+}

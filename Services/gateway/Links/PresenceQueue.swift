@@ -1,0 +1,88 @@
+import Contracts
+import Core
+
+/// What presence has to be told: pure, so that any order of joins, answers and restarts can be tried.
+///
+/// Follows the rules of presence (DESIGN R3): events carry a running number within a registration; whenever
+/// continuity is lost, everything is announced again.
+struct PresenceQueue {
+    /// Events that may wait; beyond it they are dropped and everything is announced again.
+    static let eventsMax = 100_000
+
+    private struct Present {
+        let identity: Identity
+        var connections: Int
+    }
+
+    private var users: [String: Present] = [:]
+    private var waiting: [PresenceEvent] = []
+    private var nextNumber = 1
+    private var needsAnnouncement = true
+    private(set) var registration: Int?
+
+    /// Users with a connection here.
+    var userCount: Int { users.count }
+
+    mutating func joined(_ identity: Identity) {
+        users[identity.userID, default: Present(identity: identity, connections: 0)].connections += 1
+        push(Self.join(identity))
+    }
+
+    mutating func left(_ identity: Identity) {
+        guard var present = users[identity.userID] else { return }
+        present.connections -= 1
+        users[identity.userID] = present.connections > 0 ? present : nil
+        if present.connections == 0 { push(PresenceEvent(kind: .leave, userID: identity.userID)) }
+    }
+
+    /// The answer to a heartbeat. Another registration than before: number from 1, announce.
+    mutating func registered(_ number: Int?) {
+        guard number != registration else { return }
+        registration = number
+        nextNumber = 1
+        loseContinuity()
+    }
+
+    /// Presence wants everything again.
+    mutating func loseContinuity() {
+        waiting = []
+        needsAnnouncement = true
+    }
+
+    /// The next batch to send, the same until `taken` or a loss of continuity; `nil` when there is nothing to say, or no
+    /// registration to say it under.
+    mutating func next() -> (registration: Int, first: Int, events: [PresenceEvent])? {
+        guard let registration else { return nil }
+        if needsAnnouncement {
+            needsAnnouncement = false
+            waiting = [PresenceEvent(kind: .announceBegin)]
+            for present in users.values { waiting.append(Self.join(present.identity)) }
+            waiting.append(PresenceEvent(kind: .announceEnd))
+        }
+        guard !waiting.isEmpty else { return nil }
+        return (registration, nextNumber, Array(waiting.prefix(PresenceEvents.eventsMax)))
+    }
+
+    /// A batch of `next` was applied.
+    mutating func taken(registration: Int, first: Int, count: Int) {
+        guard registration == self.registration, first == nextNumber, !needsAnnouncement else { return }
+        waiting.removeFirst(min(count, waiting.count))
+        nextNumber += count
+    }
+
+    private mutating func push(_ event: PresenceEvent) {
+        // An announcement that is still to be made names everybody anyway.
+        guard !needsAnnouncement else { return }
+        guard waiting.count < Self.eventsMax else { return loseContinuity() }
+        waiting.append(event)
+    }
+
+    private static func join(_ identity: Identity) -> PresenceEvent {
+        PresenceEvent(
+            kind: .join,
+            userID: identity.userID,
+            userName: identity.userName,
+            userType: identity.userType
+        )
+    }
+}

@@ -1,0 +1,29 @@
+import ServiceKit
+import Testing
+
+@testable import PresenceService
+
+@Suite("Presence settings")
+struct PresenceConfigTests {
+    @Test("the defaults are the design's: 5 s and 30 s of grace, 10 s of silence")
+    func defaults() throws {
+        let config = try PresenceConfig(try Settings.development(["data_dir": "/var/lib/chat"]))
+        #expect(config.limits == PresenceState.Limits())
+        #expect(config.limits.leaveGrace == 5000)
+        #expect(config.limits.drainGrace == 30_000)
+        #expect(config.limits.gatewaySilenceMax == 10_000)
+        #expect(config.databasePath == "/var/lib/chat/presence.sqlite")
+        #expect(config.leaseMilliseconds == 2000)
+    }
+
+    @Test(
+        "values that contradict each other, or a store that presence cannot use, stop the start",
+        arguments: [
+            ["presence.lease_ms": "10000"], ["presence.drain_grace_ms": "4999"], ["presence.users_max": "0"],
+            ["store": "redis://localhost"],
+        ]
+    )
+    func contradictions(overrides: [String: String]) {
+        #expect(throws: SettingsError.self) { try PresenceConfig(try Settings.development(overrides)) }
+    }
+}

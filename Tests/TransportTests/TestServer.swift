@@ -1,0 +1,39 @@
+import Core
+import HTTP
+import Net
+import TestSupport
+import Transport
+
+/// A server on a port of its own for the time of one test.
+func withServer(
+    loops count: Int = 1,
+    configure: (inout HTTPServerConfiguration) -> Void = { _ in },
+    handler: @escaping Handler,
+    _ test: (HTTPServer, UInt16) async throws -> Void
+) async throws {
+    let loops = try EventLoopGroup(count: count)
+    defer { loops.shutDown() }
+    guard let address = SocketAddress(host: "127.0.0.1", port: 0) else { return }
+    var configuration = HTTPServerConfiguration(address: address)
+    configure(&configuration)
+    let log = Log(service: "test", level: .error)
+    let server = HTTPServer(configuration: configuration, loops: loops, log: log, handler: handler)
+    let port = try server.start().port
+    do {
+        try await test(server, port)
+    } catch {
+        await server.drain(grace: .zero)
+        throw error
+    }
+    await server.drain(grace: .zero)
+}
+
+/// A handler that answers with the method, the target and the body.
+func echo(_ request: Request) async throws -> Response {
+    let body = try await request.body.collect(upTo: 1 << 20)
+    return Response(contentType: "text/plain", Array("\(request.method) \(request.head.target) ".utf8) + body)
+}
+
+extension Array<UInt8> {
+    var text: String { String(decoding: self, as: UTF8.self) }
+}
