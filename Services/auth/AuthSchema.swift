@@ -1,4 +1,3 @@
-import Crypto
 import Storage
 
 /// The steps of auth's database, oldest first.
@@ -39,9 +38,9 @@ enum AuthSchema {
                 ) STRICT;
                 """
         ),
-        Migration("revocation epoch") { db in
-            try db.execute("CREATE TABLE property (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID")
-            try db.run("INSERT INTO property VALUES ('revocation_epoch', ?)", SecureRandom.token(bytes: 9))
-        },
+        Migration(
+            "properties",
+            sql: "CREATE TABLE property (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID"
+        ),
     ]
 }

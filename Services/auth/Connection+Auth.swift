@@ -83,7 +83,13 @@ extension Connection {
         try list(hash, replacedBy: namingSuccessor ? ended : nil, now)
     }
 
-    /// Lists an ended session under the next number, and drops the one that is then too old.
+    /// How many ended sessions are listed.
+    func revocationCount() throws -> Int {
+        // Numbers have no holes.
+        try first("SELECT max(number) - min(number) + 1 FROM revocation") { $0.int(0) } ?? 0
+    }
+
+    /// Lists an ended session under the next number.
     func list(_ hash: SessionHash, replacedBy: [UInt8]?, _ now: Timestamp) throws {
         try run(
             "INSERT INTO revocation (session_hash, replaced_by, ended_at) VALUES (?, ?, ?)",
@@ -91,7 +97,6 @@ extension Connection {
             replacedBy,
             now.milliseconds
         )
-        try run("DELETE FROM revocation WHERE number <= ?", lastInsertRowID - Int64(SQLiteAuthStore.revocationsKept))
     }
 
 }

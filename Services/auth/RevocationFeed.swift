@@ -8,7 +8,7 @@ import Synchronization
 /// has a smaller number.
 final class RevocationFeed: Sendable {
     /// Ended sessions held; who asks for older ones verifies everything again.
-    static let heldMax = SQLiteAuthStore.revocationsKept
+    static let heldMax = SQLiteAuthStore.revocationsKeptDefault
     /// Ended sessions in one answer.
     static let pageMax = 1000
     /// Polls that may wait at once; one more is answered as if its wait were over.

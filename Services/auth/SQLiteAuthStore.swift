@@ -1,4 +1,5 @@
 import Core
+import Crypto
 import Storage
 
 /// Accounts and sessions in one SQLite file.
@@ -7,14 +8,23 @@ import Storage
 final class SQLiteAuthStore: AuthStore {
     private let database: Database
 
-    /// The newest ended sessions that stay listed; who is further behind verifies everything again.
-    static let revocationsKept = 10_000
+    private let revocationsKept: Int
 
-    private init(_ database: Database) { self.database = database }
+    /// The newest ended sessions that stay listed; who is further behind verifies everything again.
+    static let revocationsKeptDefault = 10_000
+
+    private init(_ database: Database, revocationsKept: Int) {
+        self.database = database
+        self.revocationsKept = revocationsKept
+    }
 
     /// Opens `<directory>/auth.db`, making and migrating it as needed.
-    static func open(directory: String) async throws -> SQLiteAuthStore {
-        SQLiteAuthStore(try await Database.open(path: directory + "/auth.db", migrations: AuthSchema.migrations))
+    static func open(
+        directory: String,
+        revocationsKept: Int = revocationsKeptDefault
+    ) async throws -> SQLiteAuthStore {
+        let database = try await Database.open(path: directory + "/auth.db", migrations: AuthSchema.migrations)
+        return SQLiteAuthStore(database, revocationsKept: revocationsKept)
     }
 
     func ping() async throws { try await database.read { db in _ = try db.pragma("user_version") } }
@@ -144,11 +154,17 @@ final class SQLiteAuthStore: AuthStore {
     }
 
     func sweep(touches: [SessionTouch], now: Timestamp, expiredMax: Int) async throws -> Int {
+        // A quarter more than is kept may be listed, so that not every sweep writes.
+        let listedMax = revocationsKept + revocationsKept / 4
         let isDue = try await database.read { db in
-            try db.first("SELECT 1 FROM session WHERE expires_at <= ? LIMIT 1", now.milliseconds) { _ in true } ?? false
+            let hasExpired = try db.first("SELECT 1 FROM session WHERE expires_at <= ? LIMIT 1", now.milliseconds) {
+                _ in
+                true
+            }
+            return try hasExpired ?? (db.revocationCount() > listedMax)
         }
         guard isDue || !touches.isEmpty else { return 0 }
-        return try await database.write { db in
+        return try await database.write { [revocationsKept] db in
             for touch in touches {
                 // A refresh in the meantime has the last word.
                 try db.run(
@@ -164,6 +180,12 @@ final class SQLiteAuthStore: AuthStore {
                 expiredMax
             ) { try $0.sessionHash(0) }
             for hash in expired { try db.end(hash, now) }
+            if try db.revocationCount() > listedMax {
+                try db.run(
+                    "DELETE FROM revocation WHERE number <= (SELECT max(number) FROM revocation) - ?",
+                    revocationsKept
+                )
+            }
             return expired.count
         }
     }
@@ -171,8 +193,13 @@ final class SQLiteAuthStore: AuthStore {
     // MARK: - Revocations
 
     func revocationState() async throws -> RevocationState {
-        try await database.read { db in
-            RevocationState(
+        try await database.write { db in
+            // Made at the first start; an operator who restores a backup takes it away.
+            try db.run(
+                "INSERT INTO property VALUES ('revocation_epoch', ?) ON CONFLICT DO NOTHING",
+                SecureRandom.token(bytes: 9)
+            )
+            return RevocationState(
                 epoch: try db.first("SELECT value FROM property WHERE name = 'revocation_epoch'") { $0.string(0) }
                     ?? "",
                 trimmedThrough: try db.first("SELECT coalesce(min(number), 1) - 1 FROM revocation") { $0.int(0) } ?? 0

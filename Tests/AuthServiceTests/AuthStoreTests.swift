@@ -79,13 +79,19 @@ struct AuthStoreTests {
 
     @Test("the list of ended sessions is bounded; numbers go on")
     func revocationsTrimmed() async throws {
-        let store = try await open()
+        let store = try await SQLiteAuthStore.open(directory: directory.path, revocationsKept: 20)
         try await store.createAccounts([account("a")])
-        let count = SQLiteAuthStore.revocationsKept + 10
-        let sessions = (0..<count).map { SessionLimits().begin(SessionHash(of: "s\($0)"), userID: "a", now: now) }
-        try await store.createSessions(sessions, sessionsPerUserMax: count, now: now)
-        let later = now.advanced(byMilliseconds: 8 * 86_400_000)
-        #expect(try await store.sweep(touches: [], now: later, expiredMax: count) == count)
+        func end(_ count: Int, _ name: String) async throws {
+            let sessions = (0..<count).map {
+                SessionLimits().begin(SessionHash(of: "\(name)\($0)"), userID: "a", now: now)
+            }
+            try await store.createSessions(sessions, sessionsPerUserMax: 50, now: now)
+            let later = now.advanced(byMilliseconds: 8 * 86_400_000)
+            #expect(try await store.sweep(touches: [], now: later, expiredMax: 100) == count)
+        }
+        try await end(25, "first")
+        #expect(try await store.revocationState().trimmedThrough == 0)
+        try await end(5, "second")
         #expect(try await store.revocationState().trimmedThrough == 10)
         #expect(try await store.endedSessions(after: 0, limit: 1).first?.number == 11)
     }
