@@ -76,13 +76,16 @@ package struct Log: Sendable {
             }
         }
         line += "}\n"
-        line.withUTF8 { bytes in
-            var rest = UnsafeRawBufferPointer(bytes)
-            while let base = rest.baseAddress, !rest.isEmpty {
-                let written = Glibc.write(descriptor, base, rest.count)
-                if written < 0, errno != EINTR { return }
-                rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(max(written, 0)))
-            }
+        line.withUTF8 { write(lines: UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Writes whole lines that the caller has put together, for what is logged too often to be written one by one.
+    package func write(lines: UnsafeRawBufferPointer) {
+        var rest = lines
+        while let base = rest.baseAddress, !rest.isEmpty {
+            let written = Glibc.write(descriptor, base, rest.count)
+            if written < 0, errno != EINTR { return }
+            rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(max(written, 0)))
         }
     }
 }

@@ -1,3 +1,4 @@
+import Contracts
 import Core
 
 /// What the gateway sends, as JSON text.
@@ -33,6 +34,20 @@ enum ServerFrame {
     }
 
     static func heartbeat(now: Timestamp) -> String { #"{"type":"Heartbeat","timestamp":"\#(now.wire)"}"# }
+
+    /// `UserJoined`, `UserLeft` or `Status`.
+    static func presence(_ change: PresenceChange) -> String {
+        let type =
+            switch change.kind {
+            case .joined: "UserJoined"
+            case .left: "UserLeft"
+            case .status: "Status"
+            }
+        var text = #"{"type":"\#(type)","user_id":"\#(change.userID)","user_name":"#
+        JSONText.appendQuoted(change.userName, to: &text)
+        text += #","user_type":"\#(change.userType.rawValue)","status":"\#(change.status.rawValue)""#
+        return text + #","timestamp":"\#(change.at.wire)"}"#
+    }
 
     /// `System`: an operator's notice.
     static func system(_ content: String, now: Timestamp) -> String {

@@ -27,6 +27,8 @@ final class GatewayShard {
     private var messageIDs = MessageID()
     private var batch: AppendBatch?
     private var acknowledgements = ByteQueue()
+    /// Of the running `committed`.
+    private var deliveries = 0
     private var sweepTick: UInt64 = 0
     private(set) var isDraining = false
 
@@ -58,7 +60,13 @@ final class GatewayShard {
     // MARK: - Sessions
 
     /// A verified handshake became a connection; `admission` has counted it.
-    func attach(_ upgraded: UpgradedConnection, _ handshake: Handshake) {
+    ///
+    /// - Parameter verdict: What became of the session while auth was asked about it.
+    func attach(
+        _ upgraded: UpgradedConnection,
+        _ handshake: VerifiedHandshake,
+        _ verdict: PendingHandshakes.Verdict
+    ) {
         let connection = WebSocketConnection(
             descriptor: upgraded.descriptor,
             loop: loop,
@@ -70,7 +78,7 @@ final class GatewayShard {
             id: ConnectionID(shard: index, number: nextNumber),
             identity: handshake.identity,
             remoteAddress: handshake.remoteAddress,
-            sessionHash: handshake.sessionHash,
+            sessionHash: verdict.hash(of: handshake),
             expiresAt: handshake.expiresAt,
             connection: connection,
             shard: self
@@ -90,6 +98,7 @@ final class GatewayShard {
             return sessionClosed(session)
         }
         if isDraining { return session.close(.drain) }
+        if verdict == .revoked { return session.close(.sessionEnded) }
         if let mine = users[userID], mine.count > limits.connectionsPerUserMax { mine[0].close(.replaced) }
         readPositions(session)
     }
@@ -259,6 +268,8 @@ final class GatewayShard {
         for batch in batches {
             for append in batch.appends { settle(append, batch) }
         }
+        metrics.delivered(deliveries)
+        deliveries = 0
     }
 
     private func settle(_ append: Append, _ batch: AppendBatch) {
@@ -275,7 +286,7 @@ final class GatewayShard {
                 guard let sessions = users[member] else { continue }
                 for session in sessions where session !== origin {
                     session.deliver(append.conversationID, sequence, text: text)
-                    metrics.delivered()
+                    deliveries += 1
                 }
             }
             guard let origin else { return }

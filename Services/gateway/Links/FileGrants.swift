@@ -1,5 +1,6 @@
 import Contracts
 import Core
+import HTTP
 import ServiceKit
 
 /// Lets the recipient of a message read the file that it carries.
@@ -16,7 +17,7 @@ struct FileGrants: Sendable {
             let path = "/internal/files/\(fileID)/grants"
             let document = try await files.call(.post, path, request, as: FileDocument.self)
             return Self.member(document)
-        } catch let error as InternalClientError where error.status == 404 {
+        } catch let error where error.refusedStatus == 404 {
             throw FrameProblem(code: .fileNotFound, message: "file_id: no such file")
         } catch {
             throw FrameProblem(code: .unavailable, message: "file_id: cannot be looked up now; try again")

@@ -1,5 +1,6 @@
 import Contracts
 import Core
+import HTTP
 import ServiceKit
 import Synchronization
 
@@ -125,7 +126,7 @@ final class PresenceLink: PresenceReporting {
             _ = try await client.call(.post, "/internal/events", batch, as: PresenceEventsAnswer.self)
             queue.withLock { $0.taken(registration: registration, first: first, count: events.count) }
             return events.count == PresenceEvents.eventsMax ? .more : .done
-        } catch let error as InternalClientError where error.status == 409 {
+        } catch let error where error.refusedStatus == 409 {
             queue.withLock { $0.loseContinuity() }
             await beat()
             return .failed
@@ -146,7 +147,7 @@ final class PresenceLink: PresenceReporting {
                     .get,
                     path,
                     as: PresenceChangePage.self,
-                    timeout: .seconds(Self.pollSeconds + 5)
+                    options: .longPoll(waitSeconds: Self.pollSeconds)
                 )
                 // After a reset there is no telling what was missed; who is there now can be asked for.
                 epoch = page.epoch

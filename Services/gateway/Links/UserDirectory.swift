@@ -1,5 +1,6 @@
 import Contracts
 import Core
+import HTTP
 import ServiceKit
 import Synchronization
 
@@ -34,10 +35,10 @@ final class UserDirectory: Sendable {
     /// - Throws: `FrameProblem` `recipient_unknown`, or `unavailable` when auth does not answer.
     func type(of userID: String) async throws(FrameProblem) -> UserType {
         if let known = cached(userID) { return known }
-        let answer: UserLookupAnswer
+        let answer: UserLookup
         do {
             let question = UserLookupRequest(userIDs: [userID])
-            answer = try await auth.call(.post, "/internal/users/lookup", question, as: UserLookupAnswer.self)
+            answer = try await auth.call(.post, "/internal/users/lookup", question, as: UserLookup.self)
         } catch {
             throw FrameProblem(code: .unavailable, message: "to_user_id: cannot be looked up now; try again")
         }

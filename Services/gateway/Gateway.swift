@@ -1,0 +1,77 @@
+import Contracts
+import Core
+import Net
+import ServiceKit
+import Synchronization
+import Transport
+
+/// The gateway's parts put together: the shards, the log and what they share.
+///
+/// Shards belong to their loops; all else here is `Sendable`.
+final class Gateway: Sendable {
+    let admission: AdmissionControl
+    let revocations = PendingHandshakes()
+    private let shards: [LoopBox]
+    private let draining = Atomic(false)
+
+    /// A shard with its loop: made before the loop has work for it, used on the loop.
+    private struct LoopBox: Sendable {
+        let loop: EventLoop
+        let shard: Handover<GatewayShard>
+    }
+
+    init(
+        loops: EventLoopGroup,
+        admission: AdmissionControl,
+        makeShard: (Int, EventLoop) -> GatewayShard
+    ) {
+        self.admission = admission
+        shards = loops.loops.enumerated().map { index, loop in
+            LoopBox(loop: loop, shard: Handover(makeShard(index, loop)))
+        }
+        onEachLoop { $0.startSweeping() }
+    }
+
+    var isDraining: Bool { draining.load(ordering: .relaxed) }
+
+    /// Runs `work` for every shard, on its loop.
+    func onEachLoop(_ work: @escaping @Sendable (GatewayShard) -> Void) {
+        for box in shards { box.loop.submit { work(box.shard.value) } }
+    }
+
+    /// Takes a verified connection over, on its loop.
+    func attach(_ connection: UpgradedConnection, _ handshake: VerifiedHandshake) {
+        guard let box = shards.first(where: { $0.loop === connection.loop }) else { return }
+        let verdict = revocations.end(handshake.sessionHash)
+        box.shard.value.attach(connection, handshake, verdict)
+    }
+
+    /// A commit's batches: every shard serves its own connections. On the log's thread.
+    func committed(_ batches: Handover<[AppendBatch]>) {
+        onEachLoop { $0.committed(batches.value) }
+    }
+
+    /// A session has ended, or was refreshed.
+    func sessionRevoked(hash: String, replacedBy: String?) {
+        revocations.revoke(hash, replacedBy: replacedBy)
+        onEachLoop { $0.sessionRevoked(hash: hash, replacedBy: replacedBy) }
+    }
+
+    /// Presence news: agents are told.
+    func tellAgents(_ changes: [PresenceChange]) {
+        let frames = changes.map(ServerFrame.presence)
+        if !frames.isEmpty { onEachLoop { $0.tellAgents(frames) } }
+    }
+
+    /// Refuses new connections, and closes the open ones spread over some time.
+    ///
+    /// - Returns: When the last socket is gone, or the deadline has passed.
+    func drain(over spread: Duration, deadline: Duration) async {
+        draining.store(true, ordering: .relaxed)
+        onEachLoop { $0.drain(over: spread) }
+        let end = ContinuousClock.now + deadline
+        while admission.total > 0, ContinuousClock.now < end {
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+    }
+}

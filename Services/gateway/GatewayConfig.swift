@@ -1,0 +1,43 @@
+import Core
+import Glibc
+import Net
+import ServiceKit
+
+/// The gateway's settings, in the types that its parts take.
+struct GatewayConfig: Sendable {
+    /// Descriptors kept for everything but WebSockets: files, HTTP connections, other services.
+    private static let reservedDescriptors = 500
+
+    let limits: GatewayLimits
+    let logDirectory: String
+    let commitIntervalMilliseconds: Int
+    let gatewayID: String
+    let url: String
+    let drainSpread: Duration
+
+    /// - Throws: `Problem` when the store is not one that this version has.
+    init(_ settings: Settings) throws {
+        var limits = GatewayLimits(connectionsMax: settings[SettingsCatalogue.gatewayConnectionsMax])
+        if limits.connectionsMax == 0 { limits.connectionsMax = Self.openFileLimit - Self.reservedDescriptors }
+        limits.connectionsPerAddressMax = settings[SettingsCatalogue.gatewayConnectionsPerAddress]
+        limits.connectionsPerUserMax = settings[SettingsCatalogue.gatewayConnectionsPerUser]
+        limits.messagesPerSecond = settings[SettingsCatalogue.gatewayMessageRate]
+        limits.messagesBurst = settings[SettingsCatalogue.gatewayMessageBurst]
+        limits.frameBytesMax = settings[SettingsCatalogue.gatewayFrameBytesMax]
+        limits.outboundBytesMax = settings[SettingsCatalogue.gatewayOutboundBytesMax]
+        limits.pingMilliseconds = settings[SettingsCatalogue.gatewayPingInterval]
+        limits.heartbeatMilliseconds = settings[SettingsCatalogue.gatewayHeartbeatInterval]
+        self.limits = limits
+        logDirectory = try settings.storeDirectory + "/gateway"
+        commitIntervalMilliseconds = settings[SettingsCatalogue.gatewayCommitInterval]
+        gatewayID = settings[SettingsCatalogue.gatewayID]
+        url = settings[SettingsCatalogue.gatewayURL]
+        drainSpread = settings[SettingsCatalogue.gatewayDrainSpread]
+    }
+
+    private static var openFileLimit: Int {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return Int(clamping: limit.rlim_cur)
+    }
+}

@@ -1,0 +1,79 @@
+import Core
+import HTTP
+import ServiceKit
+
+/// `GET /api/config`: the limits that a client should know before it sends; public.
+struct ConfigRoutes: RouteGroup {
+    let document: [UInt8]
+
+    init(_ settings: Settings, limits: GatewayLimits) throws {
+        document = try JSONBody.encode(
+            Document(
+                upload: .init(
+                    fileBytesMax: settings[SettingsCatalogue.filesFileBytesMax],
+                    base64BytesMax: settings[SettingsCatalogue.filesBase64BytesMax]
+                ),
+                message: .init(charactersMax: ChatFrame.contentScalarsMax),
+                websocket: .init(
+                    heartbeatIntervalMilliseconds: limits.heartbeatMilliseconds,
+                    pingIntervalMilliseconds: limits.pingMilliseconds
+                ),
+                history: .init(limitMax: MessageRoutes.limitMax),
+                features: .init(guests: false)
+            )
+        )
+    }
+
+    func register(in router: inout Router) {
+        let document = document
+        router.add(.get, "/api/config") { _ in Response(contentType: "application/json", document) }
+    }
+
+    private struct Document: Encodable {
+        struct Upload: Encodable {
+            let fileBytesMax: Int
+            let base64BytesMax: Int
+
+            enum CodingKeys: String, CodingKey {
+                case fileBytesMax = "file_bytes_max"
+                case base64BytesMax = "base64_bytes_max"
+            }
+        }
+
+        struct Message: Encodable {
+            let charactersMax: Int
+
+            enum CodingKeys: String, CodingKey {
+                case charactersMax = "characters_max"
+            }
+        }
+
+        struct WebSocket: Encodable {
+            let heartbeatIntervalMilliseconds: Int
+            let pingIntervalMilliseconds: Int
+
+            enum CodingKeys: String, CodingKey {
+                case heartbeatIntervalMilliseconds = "heartbeat_interval_ms"
+                case pingIntervalMilliseconds = "ping_interval_ms"
+            }
+        }
+
+        struct History: Encodable {
+            let limitMax: Int
+
+            enum CodingKeys: String, CodingKey {
+                case limitMax = "limit_max"
+            }
+        }
+
+        struct Features: Encodable {
+            let guests: Bool
+        }
+
+        let upload: Upload
+        let message: Message
+        let websocket: WebSocket
+        let history: History
+        let features: Features
+    }
+}

@@ -1,0 +1,106 @@
+import Core
+import HTTP
+import ServiceKit
+
+/// `GET /api/messages`: pages of a conversation's entries, both ways.
+struct MessageRoutes: RouteGroup {
+    static let limitDefault = 50
+    static let limitMax = 200
+    private static let bytesMax = 4 << 20
+
+    let log: any ConversationLog
+    let sessions: SessionVerifier
+    let directory: UserDirectory
+
+    func register(in router: inout Router) {
+        router.add(.get, "/api/messages") { request in try await page(request) }
+    }
+
+    private func page(_ request: Request) async throws -> Response {
+        let session = try await sessions.require(request)
+        let identity = Identity(userID: session.userID, userName: session.userName, userType: session.userType)
+        let query = try Query(encoded: request.head.rawQuery)
+        let limit = try integer(query, "limit", 1...Self.limitMax) ?? Self.limitDefault
+        let before = try integer(query, "before", 1...Int(Int32.max))
+        let after = try integer(query, "after", 0...Int(Int32.max))
+        if before != nil, after != nil { throw Problem.badRequest("before, after: give one of them") }
+        let conversationID = try await conversation(query, identity)
+        let range = after.map(EntryRange.after) ?? .before(before)
+        let page = try await log.page(conversationID, range, limit: limit, bytesMax: Self.bytesMax)
+        return Response(contentType: "application/json", Self.render(conversationID, range, page))
+    }
+
+    /// The conversation that the query names, if the caller may read it; to others it does not exist.
+    private func conversation(_ query: Query, _ identity: Identity) async throws -> String {
+        let missing = Problem.notFound("conversation: no such conversation")
+        switch (query["with"], query["conversation_id"]) {
+        case (nil, nil): throw Problem.badRequest("with or conversation_id: one is required")
+        case (.some, .some): throw Problem.badRequest("with, conversation_id: give one of them")
+        case (nil, let name?):
+            guard ConversationName.isReadable(name, by: identity) else { throw missing }
+            return name
+        case (let other?, nil):
+            guard Identifier.isUserID(other), other != identity.userID else {
+                throw Problem.badRequest("with: must be another user's id")
+            }
+            if identity.userType == .customer { return ConversationName.ofCustomer(identity.userID) }
+            do {
+                switch try await directory.type(of: other) {
+                case .customer: return ConversationName.ofCustomer(other)
+                case .agent: return ConversationName.ofAgents(identity.userID, other)
+                }
+            } catch {
+                throw error.code == .unavailable ? Problem.unavailable(error.message) : missing
+            }
+        }
+    }
+
+    private func integer(_ query: Query, _ name: String, _ range: ClosedRange<Int>) throws -> Int? {
+        guard let text = query[name] else { return nil }
+        guard let value = Int(text), range.contains(value) else {
+            throw Problem.badRequest("\(name): must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+
+    /// The entries are the stored texts themselves.
+    private static func render(_ conversationID: String, _ range: EntryRange, _ page: EntryPage) -> [UInt8] {
+        let hasMore: Bool
+        switch range {
+        case .after: hasMore = (page.entries.last?.sequence ?? page.head) < page.head
+        case .before: hasMore = (page.entries.first?.sequence ?? 1) > 1
+        }
+        var bytes = ByteQueue()
+        bytes.append(#"{"conversation_id":""#)
+        bytes.append(text: conversationID)
+        bytes.append(#"","messages":["#)
+        page.bytes.withUnsafeBytes { texts in
+            for (index, entry) in page.entries.enumerated() {
+                if index > 0 { bytes.append(",") }
+                bytes.append(#"{"seq":"#)
+                bytes.append(decimal: entry.sequence)
+                bytes.append(",")
+                bytes.append(UnsafeRawBufferPointer(rebasing: texts[entry.text]))
+            }
+        }
+        bytes.append(#"],"has_more":"#)
+        bytes.append(text: hasMore ? "true" : "false")
+        bytes.append(#","head":"#)
+        bytes.append(decimal: page.head)
+        bytes.append("}")
+        return Array(bytes.waiting)
+    }
+}
+
+extension ConversationLog {
+    /// `read` for tasks.
+    func page(_ conversationID: String, _ range: EntryRange, limit: Int, bytesMax: Int) async throws -> EntryPage {
+        do {
+            return try await withCheckedThrowingContinuation { continuation in
+                read(conversationID, range, limit: limit, bytesMax: bytesMax) { continuation.resume(with: $0) }
+            }
+        } catch {
+            throw Problem.unavailable("messages: the log cannot be read now")
+        }
+    }
+}
