@@ -1,5 +1,6 @@
 import Core
 import Crypto
+import ServiceKit
 
 /// The named commands of auth.
 ///
@@ -15,17 +16,11 @@ struct AuthCommands {
     /// The first line of a file, or of standard input for `nil`, without its newline.
     let firstLine: (_ path: String?) throws -> String?
 
-    static let createUserUsage =
-        "create-user --user-id ID --user-type Kehu|Kefu [--user-name NAME] [--admin] "
-        + "(--password-stdin | --password-file FILE)"
-    static let createDemoUsersUsage = "create-demo-users [--random-passwords]"
-    static let createSessionsUsage = "create-sessions --count N [--agents M]"
-
     /// Makes an account, such as the first administrator's.
     ///
     /// The password never is an argument: arguments are visible to every user of the machine.
     ///
-    /// - Throws: `CommandArguments.UsageError`, `AuthError`, what the store throws.
+    /// - Throws: `CommandError`, `AuthError`, what the store throws.
     func createUser(_ arguments: [String]) async throws {
         let options = try CommandArguments(
             arguments,
@@ -47,7 +42,7 @@ struct AuthCommands {
             throw AuthError.invalidField("user_type", rule: "must be Kehu or Kefu")
         }
         guard userType == .agent || !options.has("--admin") else {
-            throw CommandArguments.UsageError("--admin goes with --user-type Kefu only")
+            throw CommandError("--admin goes with --user-type Kefu only")
         }
         let password = try readPassword(options)
         try PasswordRules.check(password, userID: userID, userName: userName)
@@ -66,9 +61,9 @@ struct AuthCommands {
     private func readPassword(_ options: CommandArguments) throws -> String {
         let path = options.value("--password-file")
         guard options.has("--password-stdin") != (path != nil) else {
-            throw CommandArguments.UsageError("give one of --password-stdin and --password-file FILE")
+            throw CommandError("give one of --password-stdin and --password-file FILE")
         }
-        guard let password = try firstLine(path) else { throw CommandArguments.UsageError("the password is missing") }
+        guard let password = try firstLine(path) else { throw CommandError("the password is missing") }
         return password
     }
 
@@ -91,7 +86,7 @@ struct AuthCommands {
         let options = try CommandArguments(arguments, valued: ["--count", "--agents"])
         try refuseInProduction("these sessions need no password")
         guard let count = try options.number("--count", in: 1...LoadSessions.countMax) else {
-            throw CommandArguments.UsageError("--count is missing")
+            throw CommandError("--count is missing")
         }
         let agents = try options.number("--agents", in: 0...count / 2) ?? count / 2
         let sessions = LoadSessions(store: store, limits: limits)
@@ -100,8 +95,8 @@ struct AuthCommands {
         }
     }
 
-    private func refuseInProduction(_ reason: String) throws(CommandArguments.UsageError) {
+    private func refuseInProduction(_ reason: String) throws(CommandError) {
         guard isProduction else { return }
-        throw CommandArguments.UsageError("refused in production: \(reason) (setting: environment)")
+        throw CommandError("refused in production: \(reason) (setting: environment)")
     }
 }

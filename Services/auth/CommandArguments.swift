@@ -1,12 +1,7 @@
+import ServiceKit
+
 /// A command's options: `--name value`, `--name=value`, and flags.
 struct CommandArguments {
-    /// What is wrong with a command line; the text is for whoever typed it.
-    struct UsageError: Error, Sendable, Equatable, CustomStringConvertible {
-        let description: String
-
-        init(_ description: String) { self.description = description }
-    }
-
     private var values: [String: String] = [:]
     private var flags: Set<String> = []
 
@@ -14,8 +9,8 @@ struct CommandArguments {
     ///   - arguments: What follows the command's name.
     ///   - valued: Names of the options that take a value.
     ///   - flags: Names of those that take none.
-    /// - Throws: `UsageError` for an unknown, repeated or incomplete one.
-    init(_ arguments: [String], valued: Set<String>, flags: Set<String> = []) throws(UsageError) {
+    /// - Throws: `CommandError` for an unknown, repeated or incomplete one.
+    init(_ arguments: [String], valued: Set<String>, flags: Set<String> = []) throws(CommandError) {
         var rest = arguments[...]
         while let argument = rest.popFirst() {
             let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
@@ -23,13 +18,13 @@ struct CommandArguments {
             if flags.contains(name), parts.count == 1 {
                 self.flags.insert(name)
             } else if valued.contains(name) {
-                guard values[name] == nil else { throw UsageError("\(name) is given twice") }
+                guard values[name] == nil else { throw CommandError("\(name) is given twice") }
                 guard let value = parts.count == 2 ? String(parts[1]) : rest.popFirst() else {
-                    throw UsageError("\(name) needs a value")
+                    throw CommandError("\(name) needs a value")
                 }
                 values[name] = value
             } else {
-                throw UsageError("unknown option \(argument)")
+                throw CommandError("unknown option \(argument)")
             }
         }
     }
@@ -41,16 +36,16 @@ struct CommandArguments {
     func value(_ name: String) -> String? { values[name] }
 
     /// The option's value.
-    func required(_ name: String) throws(UsageError) -> String {
-        guard let value = values[name] else { throw UsageError("\(name) is missing") }
+    func required(_ name: String) throws(CommandError) -> String {
+        guard let value = values[name] else { throw CommandError("\(name) is missing") }
         return value
     }
 
     /// The option's value as a whole number; `nil` when it was not given.
-    func number(_ name: String, in range: ClosedRange<Int>) throws(UsageError) -> Int? {
+    func number(_ name: String, in range: ClosedRange<Int>) throws(CommandError) -> Int? {
         guard let text = values[name] else { return nil }
         guard let number = Int(text), range.contains(number) else {
-            throw UsageError("\(name) must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+            throw CommandError("\(name) must be a whole number from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
     }

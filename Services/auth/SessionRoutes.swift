@@ -1,17 +1,24 @@
 import Core
+import Crypto
 import HTTP
 import ServiceKit
 
 /// `/auth/login`, `/auth/logout`, `/auth/session`, `/auth/session/refresh`; the same under `/api/auth`.
 struct SessionRoutes: RouteGroup {
     private let sessions: SessionService
+    private let logins: CounterFamily
     private let now: @Sendable () -> Timestamp
 
     /// The largest request body, in bytes.
     private static let bodyBytesMax = 16_384
 
-    init(_ sessions: SessionService, now: @escaping @Sendable () -> Timestamp = { Timestamp.now() }) {
+    init(
+        _ sessions: SessionService,
+        metrics: Metrics,
+        now: @escaping @Sendable () -> Timestamp = { Timestamp.now() }
+    ) {
         self.sessions = sessions
+        logins = metrics.counters("auth_logins_total", help: "Login attempts by outcome.", labels: ["outcome"])
         self.now = now
     }
 
@@ -34,16 +41,30 @@ struct SessionRoutes: RouteGroup {
         guard body.userType == nil || userType != nil else {
             throw AuthError.invalidField("user_type", rule: "must be Kehu or Kefu")
         }
-        let issued = try await sessions.logIn(
-            SessionService.Credentials(
-                username: body.username,
-                password: body.password,
-                userType: userType,
-                address: request.remoteAddress,
-                requestID: request.id
-            )
+        let credentials = SessionService.Credentials(
+            username: body.username,
+            password: body.password,
+            userType: userType,
+            address: request.remoteAddress,
+            requestID: request.id
         )
-        return try answer(issued, request)
+        do {
+            let issued = try await sessions.logIn(credentials)
+            logins.with("success").increment()
+            return try answer(issued, request)
+        } catch {
+            logins.with(Self.outcome(of: error)).increment()
+            throw error
+        }
+    }
+
+    private static func outcome(of error: any Error) -> String {
+        switch error {
+        case AuthError.invalidCredentials: "refused"
+        case AuthError.tooManyAttempts: "limited"
+        case PasswordHasherError.busy: "busy"
+        default: "failed"
+        }
     }
 
     @Sendable private func logOut(_ request: Request) async throws -> Response {

@@ -21,6 +21,7 @@ final class SessionService: Sendable {
         var refreshes: RefreshTable
         /// Uses to write back; the newest of each session.
         var touches: [SessionHash: SessionTouch] = [:]
+        var isClosed = false
     }
 
     /// Expired sessions ended by one sweep.
@@ -262,10 +263,19 @@ final class SessionService: Sendable {
     func sweepRegularly() async {
         while !Task.isCancelled {
             do { try await sweep() } catch {
+                guard !state.withLock({ $0.isClosed }) else { return }
                 log.error("sweep_failed", ["error": .string(String(reflecting: error))])
             }
             do { try await clock.sleep(5000) } catch { return }
         }
+    }
+
+    /// Writes the last uses back and closes the store.
+    func close() async throws {
+        feed.close()
+        state.withLock { $0.isClosed = true }
+        try await sweep()
+        await store.close()
     }
 
     /// Forgets and publishes what the store has listed since the last time, in its order.

@@ -1,5 +1,6 @@
 import Core
 import Crypto
+import ServiceKit
 import Synchronization
 import TestSupport
 import Testing
@@ -105,8 +106,8 @@ struct AuthCommandsTests {
     @Test("create-demo-users and create-sessions are refused in production")
     func production() async throws {
         let commands = try await commands(production: true)
-        await #expect(throws: CommandArguments.UsageError.self) { try await commands.createDemoUsers([]) }
-        await #expect(throws: CommandArguments.UsageError.self) { try await commands.createSessions(["--count", "1"]) }
+        await #expect(throws: CommandError.self) { try await commands.createDemoUsers([]) }
+        await #expect(throws: CommandError.self) { try await commands.createSessions(["--count", "1"]) }
         #expect(output.lines.isEmpty)
         #expect(try await commands.store.account("user123") == nil)
     }
@@ -149,6 +150,6 @@ struct AuthCommandsTests {
     )
     func badNumbers(arguments: [String]) async throws {
         let commands = try await commands()
-        await #expect(throws: CommandArguments.UsageError.self) { try await commands.createSessions(arguments) }
+        await #expect(throws: CommandError.self) { try await commands.createSessions(arguments) }
     }
 }

@@ -2,6 +2,7 @@ import Core
 import Crypto
 import Foundation
 import HTTP
+import ServiceKit
 import Synchronization
 import TestSupport
 
@@ -50,7 +51,7 @@ struct AuthFixture {
             log: Self.log
         )
         var router = Router()
-        router.mount(SessionRoutes(sessions, now: clock.authClock.now))
+        router.mount(SessionRoutes(sessions, metrics: Metrics(), now: clock.authClock.now))
         router.mount(InternalRoutes(sessions))
         self.router = router
     }
