@@ -1,3 +1,5 @@
+package import Net
+
 /// A host and a port: `127.0.0.1:6001`, `[::1]:6001`, `redis:6379`.
 package struct HostPort: Sendable, Hashable, CustomStringConvertible {
     /// A name, or an IPv4 or IPv6 address without brackets.
@@ -25,6 +27,9 @@ package struct HostPort: Sendable, Hashable, CustomStringConvertible {
         guard Self.isHost(host) else { return nil }
         self.init(host: String(host), port: port)
     }
+
+    /// The address to listen on; `nil` when the host is a name.
+    package var numeric: SocketAddress? { UInt16(exactly: port).flatMap { SocketAddress(host: host, port: $0) } }
 
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 

@@ -163,16 +163,19 @@ extension Setting where Value: RawRepresentable & CaseIterable, Value.RawValue =
 }
 
 extension Setting where Value == HostPort {
-    /// `host:port`, to listen on; an IPv6 host stands in brackets, port 0 lets the system choose.
+    /// A numeric address to listen on, `127.0.0.1:6001` or `[::]:6001`; port 0 lets the system choose.
     package static func address(_ key: String, default defaultValue: HostPort, _ doc: String) -> Setting {
         Setting(
             key,
-            rule: "host:port with a port from 0 to 65535, an IPv6 host in brackets",
+            rule: "an IP address and a port from 0 to 65535, such as 127.0.0.1:6001 or [::]:6001",
             default: defaultValue,
             shown: defaultValue.description,
             doc
         ) { input in
-            input.string.flatMap(HostPort.init(parsing:))
+            guard let address = input.string.flatMap(HostPort.init(parsing:)), address.numeric != nil else {
+                return nil
+            }
+            return address
         }
     }
 }

@@ -1,4 +1,5 @@
 package import Core
+import Transport
 
 /// Which rules hold: `production` has no default secrets and no demo accounts.
 package enum StackEnvironment: String, Sendable, CaseIterable {
@@ -68,7 +69,7 @@ extension SettingsCatalogue {
         default: ["127.0.0.1", "::1"],
         rule: "an IP address or a network such as 10.0.0.0/8",
         "peers whose X-Forwarded-For and X-Forwarded-Proto are believed"
-    )
+    ) { TrustedProxies([$0]) != nil }
 
     package static let httpLoopThreads = Setting.integer(
         "http.loop_threads",
