@@ -1,6 +1,10 @@
 /// The settings of the auth service.
 extension SettingsCatalogue {
-    static let auth: [any SettingDeclaration] = [authListen, authURL]
+    static let auth: [any SettingDeclaration] = [
+        authListen, authURL, authPasswordCost, authPasswordThreads, authPasswordRequestsMax,
+        authSessionIdle, authSessionLifetime, authSessionsPerUserMax, authCachedSessionsMax,
+        authLoginAccountFailuresMax, authLoginAddressFailuresMax, authLoginWindow, authLoginSuccessesPerMinuteMax,
+    ]
 
     package static let authListen = Setting.address(
         "auth.listen",
@@ -12,5 +16,82 @@ extension SettingsCatalogue {
         "auth.url",
         default: BaseURL(HostPort(host: "127.0.0.1", port: 6001)),
         "where other services reach auth"
+    )
+
+    package static let authPasswordCost = Setting.integer(
+        "auth.password_cost",
+        default: 5,
+        in: 1...11,
+        "yescrypt's cost: each step doubles the work; 5 is about 15 ms and 16 MiB a login"
+    )
+
+    package static let authPasswordThreads = Setting.integer(
+        "auth.password_threads",
+        default: 1,
+        in: 1...2,
+        "threads that hash passwords"
+    )
+
+    package static let authPasswordRequestsMax = Setting.integer(
+        "auth.password_requests_max",
+        default: 64,
+        in: 1...10_000,
+        "logins hashing or waiting for it at once; more are 503"
+    )
+
+    package static let authSessionIdle = Setting.duration(
+        "auth.session_idle_s",
+        default: 604_800,
+        in: 60...31_536_000,
+        "how long a session lives without use"
+    )
+
+    package static let authSessionLifetime = Setting.duration(
+        "auth.session_lifetime_s",
+        default: 2_592_000,
+        in: 60...31_536_000,
+        "how long a session lives in any case, refreshes included"
+    )
+
+    package static let authSessionsPerUserMax = Setting.integer(
+        "auth.sessions_per_user_max",
+        default: 50,
+        in: 1...10_000,
+        "sessions of one user; one more ends the oldest"
+    )
+
+    package static let authCachedSessionsMax = Setting.integer(
+        "auth.cached_sessions_max",
+        default: 20_000,
+        in: 2...10_000_000,
+        "sessions held in memory, about 400 bytes each; others are read from the store"
+    )
+
+    package static let authLoginAccountFailuresMax = Setting.integer(
+        "auth.login_account_failures_max",
+        default: 10,
+        in: 1...1_000_000,
+        "failed logins to one account from one address in a window; more are 429"
+    )
+
+    package static let authLoginAddressFailuresMax = Setting.integer(
+        "auth.login_address_failures_max",
+        default: 100,
+        in: 1...1_000_000,
+        "failed logins from one address in a window; more are 429"
+    )
+
+    package static let authLoginWindow = Setting.duration(
+        "auth.login_window_s",
+        default: 900,
+        in: 1...86_400,
+        "the window of failed logins; they are given back evenly over it"
+    )
+
+    package static let authLoginSuccessesPerMinuteMax = Setting.integer(
+        "auth.login_successes_per_minute_max",
+        default: 3000,
+        in: 1...1_000_000,
+        "logins that succeed from one address in a minute; more are 429"
     )
 }

@@ -1,0 +1,75 @@
+import Contracts
+import Core
+import HTTP
+import ServiceKit
+
+/// What other services ask auth (DESIGN §5); `InternalGuard` stands before all of `/internal/`.
+struct InternalRoutes: RouteGroup {
+    private let sessions: SessionService
+
+    init(_ sessions: SessionService) { self.sessions = sessions }
+
+    func register(in router: inout Router) {
+        router.add(.post, "/internal/sessions/verify", verify)
+        router.add(.get, "/internal/revocations", revocations)
+        router.add(.post, "/internal/users/lookup", lookUp)
+    }
+
+    @Sendable private func verify(_ request: Request) async throws -> Response {
+        let body = try await request.json(SessionVerificationRequest.self, upTo: 4096)
+        guard let verified = try await sessions.verify(body.sessionID) else {
+            return try Response.json(SessionVerification(active: false))
+        }
+        return try Response.json(
+            SessionVerification(
+                active: true,
+                userID: verified.session.userID,
+                userName: verified.userName,
+                userType: verified.userType,
+                isAdmin: verified.isAdmin,
+                expiresAt: verified.session.expiresAt
+            )
+        )
+    }
+
+    @Sendable private func revocations(_ request: Request) async throws -> Response {
+        let query = request.query
+        let after = try number(query["after"], "after", default: 0, in: 0...Int.max)
+        let wait = try number(query["wait"], "wait", default: 0, in: 0...30)
+        return try Response.json(
+            await sessions.feed.page(
+                epoch: query["epoch"],
+                after: after,
+                waitMilliseconds: min(Int64(wait) * 1000, RevocationFeed.waitMillisecondsMax)
+            )
+        )
+    }
+
+    @Sendable private func lookUp(_ request: Request) async throws -> Response {
+        let body = try await request.json(UserLookupRequest.self, upTo: 65_536)
+        guard body.userIDs.count <= UserLookupRequest.userIDsMax else {
+            throw AuthError.invalidField("user_ids", rule: "must have at most \(UserLookupRequest.userIDsMax) items")
+        }
+        let accounts = try await sessions.store.accounts(body.userIDs.filter(Identifier.isUserID))
+        return try Response.json(
+            UserLookup(
+                users: accounts.map { account in
+                    UserSummary(
+                        userID: account.userID,
+                        userName: account.userName,
+                        userType: account.userType,
+                        disabled: account.isDisabled
+                    )
+                }
+            )
+        )
+    }
+
+    private func number(_ text: String?, _ name: String, default value: Int, in range: ClosedRange<Int>) throws -> Int {
+        guard let text else { return value }
+        guard let number = Int(text), range.contains(number) else {
+            throw Problem.badRequest("\(name): must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+}

@@ -1,0 +1,155 @@
+import Core
+import Crypto
+import ServiceKit
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import AuthService
+
+@Suite("auth's commands")
+struct AuthCommandsTests {
+    private final class Output: Sendable {
+        private let text = Mutex("")
+        func write(_ line: String) { text.withLock { $0 += line } }
+        var lines: [[Substring]] { text.withLock { $0.split(separator: "\n").map { $0.split(separator: " ") } } }
+    }
+
+    private let output = Output()
+    private let directory: TemporaryDirectory
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    private func commands(production: Bool = false, password: String? = "correct horse") async throws -> AuthCommands {
+        AuthCommands(
+            store: try await SQLiteAuthStore.open(directory: directory.path),
+            hasher: try PasswordHasher(cost: 1),
+            isProduction: production,
+            write: { [output] in output.write($0) },
+            firstLine: { _ in password }
+        )
+    }
+
+    @Test("create-user makes an account that can log in, also in production")
+    func createUser() async throws {
+        let commands = try await commands(production: true)
+        try await commands.createUser([
+            "--user-id", "boss", "--user-name=The Boss", "--user-type", "Kefu", "--admin", "--password-stdin",
+        ])
+        let account = try #require(try await commands.store.account("boss"))
+        #expect(account.userName == "The Boss" && account.userType == .agent && account.isAdmin)
+        #expect(try await commands.hasher.verify("correct horse", stored: account.passwordHash))
+        await #expect(throws: AuthError.userExists("boss")) {
+            try await commands.createUser(["--user-id", "boss", "--user-type", "Kefu", "--password-file", "f"])
+        }
+    }
+
+    @Test(
+        "create-user refuses a bad command line, naming what is wrong",
+        arguments: [
+            ("--user-type Kehu --password-stdin", "--user-id"),
+            ("--user-id a --password-stdin", "--user-type"),
+            ("--user-id a --user-type Boss --password-stdin", "user_type"),
+            ("--user-id a --user-type Kehu", "--password-stdin"),
+            ("--user-id a --user-type Kehu --password-stdin --password-file f", "one of"),
+            ("--user-id a --user-type Kehu --admin --password-stdin", "--admin"),
+            ("--user-id me --user-type Kehu --password-stdin", "user_id"),
+            ("--user-id online --user-type Kehu --password-stdin", "user_id"),
+            ("--user-id guest-1 --user-type Kehu --password-stdin", "user_id"),
+            ("--user-id .. --user-type Kehu --password-stdin", "user_id"),
+            ("--user-id a/b --user-type Kehu --password-stdin", "user_id"),
+            ("--user-id a --user-id b", "twice"),
+            ("--user-id", "needs a value"),
+            ("--password secret", "unknown option"),
+            ("--admin=yes", "unknown option"),
+        ]
+    )
+    func badCommandLine(line: String, names: String) async throws {
+        let commands = try await commands()
+        let error = await #expect(throws: (any Error).self) {
+            try await commands.createUser(line.split(separator: " ").map(String.init))
+        }
+        #expect(String(describing: error ?? AuthError.sessionEnded).contains(names))
+    }
+
+    @Test(
+        "passwords: 8 characters, not the name, not a common one",
+        arguments: [
+            ("1234567", false), ("éèêëàâäü", true), ("password", false), ("PassWord123", false),
+            ("aaaaaaaaaaaa", false),
+            ("alice-in-w", false), ("ALICE-IN-W", false), ("Alice W.", false), ("correct horse", true),
+            ("a\u{0}bcdefgh", false),
+        ]
+    )
+    func passwordRules(password: String, isFine: Bool) {
+        let passed = (try? PasswordRules.check(password, userID: "alice-in-w", userName: "alice w.")) != nil
+        #expect(passed == isFine)
+    }
+
+    @Test("create-demo-users is idempotent, and gives back the published passwords after random ones")
+    func demoUsers() async throws {
+        let commands = try await commands()
+        for arguments in [[], ["--random-passwords"], [], []] as [[String]] {
+            try await commands.createDemoUsers(arguments)
+        }
+        let runs = stride(from: 0, to: 16, by: 4).map { Array(output.lines[$0..<$0 + 4]) }
+        #expect(runs[0].map { $0[0] } == ["user123", "support001", "test", "test_user"])
+        #expect(runs[0].map { $0[1] } == ["password123", "password123", "test", "password"])
+        #expect(runs[0].map { $0[2] } == ["Kehu", "Kefu", "Kehu", "Kehu"])
+        #expect(Set(runs[1].map { $0[1] }).count == 4 && runs[1].allSatisfy { $0[1].count == 16 })
+        #expect(runs[2] == runs[0] && runs[3] == runs[0])
+        let account = try #require(try await commands.store.account("test"))
+        #expect(try await commands.hasher.verify("test", stored: account.passwordHash))
+        #expect(try await commands.store.account("support001")?.isAdmin == true)
+    }
+
+    @Test("create-demo-users and create-sessions are refused in production")
+    func production() async throws {
+        let commands = try await commands(production: true)
+        await #expect(throws: CommandError.self) { try await commands.createDemoUsers([]) }
+        await #expect(throws: CommandError.self) { try await commands.createSessions(["--count", "1"]) }
+        #expect(output.lines.isEmpty)
+        #expect(try await commands.store.account("user123") == nil)
+    }
+
+    @Test(
+        "create-sessions alternates until there are enough agents, then makes customers",
+        arguments: [([], [4, 3]), (["--agents", "2"], [5, 2]), (["--agents=0"], [7, 0])] as [([String], [Int])]
+    )
+    func createSessions(arguments: [String], counts: [Int]) async throws {
+        let commands = try await commands()
+        try await commands.createSessions(["--count", "7"] + arguments)
+        let lines = output.lines
+        let types = lines.map { $0[2] }
+        #expect(types.count == 7)
+        #expect([types.count { $0 == "Kehu" }, types.count { $0 == "Kefu" }] == counts)
+        let alternating = types.prefix(counts[1] * 2)
+        #expect(alternating.enumerated().allSatisfy { $1 == ($0 % 2 == 0 ? "Kehu" : "Kefu") })
+        for line in lines {
+            let session = try await commands.store.session(SessionHash(of: String(line[1])))
+            #expect(session?.session.userID == String(line[0]))
+            #expect(session?.userType.rawValue == String(line[2]))
+        }
+    }
+
+    @Test("create-sessions over several batches and again: other sessions, same users")
+    func manySessions() async throws {
+        let commands = try await commands()
+        for _ in 0..<2 { try await commands.createSessions(["--count", "2500", "--agents", "10"]) }
+        let lines = output.lines
+        #expect(lines.count == 5000)
+        #expect(Set(lines.map { $0[0] }).count == 2500)
+        #expect(Set(lines.map { $0[1] }).count == 5000)
+    }
+
+    @Test(
+        "create-sessions refuses bad numbers",
+        arguments: [
+            [], ["--count", "0"], ["--count", "x"], ["--count", "4", "--agents", "3"], ["--count", "1000001"],
+        ]
+    )
+    func badNumbers(arguments: [String]) async throws {
+        let commands = try await commands()
+        await #expect(throws: CommandError.self) { try await commands.createSessions(arguments) }
+    }
+}

@@ -1,0 +1,129 @@
+import Core
+import Crypto
+import Foundation
+import HTTP
+import ServiceKit
+import Synchronization
+import TestSupport
+
+@testable import AuthService
+
+/// A clock that only moves when told to.
+final class ManualClock: Sendable {
+    private let current = Mutex<Int64>(1_760_000_000_000)
+
+    var now: Timestamp { Timestamp(milliseconds: current.withLock { $0 }) }
+
+    func advance(_ milliseconds: Int64) { current.withLock { $0 += milliseconds } }
+
+    var authClock: AuthClock {
+        AuthClock(now: { self.now }, monotonicMilliseconds: { self.now.milliseconds })
+    }
+}
+
+/// A service over a fresh store, with the demo accounts.
+struct AuthFixture {
+    let directory: TemporaryDirectory
+    let clock: ManualClock
+    let store: SQLiteAuthStore
+    let hasher: PasswordHasher
+    let sessions: SessionService
+    let router: Router
+
+    static let log = Log(service: "auth", level: .error)
+
+    init(
+        limits: SessionLimits = SessionLimits(),
+        loginLimits: LoginLimiter.Limits = LoginLimiter.Limits(),
+        hasher: PasswordHasher? = nil
+    ) async throws {
+        directory = try TemporaryDirectory()
+        clock = ManualClock()
+        store = try await SQLiteAuthStore.open(directory: directory.path)
+        self.hasher = try hasher ?? PasswordHasher(cost: 1)
+        _ = try await DemoAccounts(store: store, hasher: self.hasher).create(random: false, now: clock.now)
+        sessions = try await SessionService.start(
+            store: store,
+            hasher: self.hasher,
+            limits: limits,
+            loginLimits: loginLimits,
+            clock: clock.authClock,
+            log: Self.log
+        )
+        var router = Router()
+        router.mount(SessionRoutes(sessions, metrics: Metrics(), now: clock.authClock.now))
+        router.mount(InternalRoutes(sessions))
+        self.router = router
+    }
+
+    /// Logs a demo account in.
+    func logIn(_ username: String = "user123", _ password: String = "password123") async throws -> IssuedSession {
+        try await sessions.logIn(
+            SessionService.Credentials(
+                username: username,
+                password: password,
+                userType: nil,
+                address: "192.0.2.1",
+                requestID: "-"
+            )
+        )
+    }
+
+    /// Sends a request through the router.
+    func send(
+        _ method: HTTP.Method,
+        _ target: String,
+        json: String? = nil,
+        headers: Headers = [:],
+        address: String = "192.0.2.1",
+        isSecure: Bool = false
+    ) async -> Answer {
+        var headers = headers
+        if json != nil, headers["Content-Type"] == nil { headers["Content-Type"] = "application/json" }
+        let request = Request(
+            head: RequestHead(method: method, target: target, headers: headers),
+            body: RequestBody(Array((json ?? "").utf8)),
+            remoteAddress: address,
+            isSecure: isSecure
+        )
+        return Answer(await router.respond(to: request))
+    }
+}
+
+/// A response with its JSON read.
+struct Answer {
+    let status: Int
+    let headers: Headers
+    let text: String
+
+    init(_ response: Response) {
+        status = response.status.code
+        headers = response.headers
+        if case .bytes(let bytes) = response.body { text = String(decoding: bytes, as: UTF8.self) } else { text = "" }
+    }
+
+    private var object: [String: Any] {
+        (try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]) ?? [:]
+    }
+
+    /// The member as text.
+    func string(_ name: String) -> String? { object[name] as? String }
+    /// The member as a number or truth value.
+    func number(_ name: String) -> Int? { object[name] as? Int }
+    /// The member as a list of objects' members.
+    func list(_ name: String, _ member: String) -> [String] {
+        (object[name] as? [[String: Any]] ?? []).compactMap { $0[member] as? String }
+    }
+    var names: Set<String> { Set(object.keys) }
+    var code: String? { string("code") }
+}
+
+/// Waits for a condition without sleeping.
+func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
+    let deadline = ContinuousClock.now + .seconds(20)
+    while ContinuousClock.now < deadline {
+        if try await condition() { return true }
+        await Task.yield()
+    }
+    return false
+}

@@ -1,0 +1,122 @@
+import Core
+import Storage
+import TestSupport
+import Testing
+
+@testable import AuthService
+
+@Suite("SQLiteAuthStore")
+struct AuthStoreTests {
+    private let directory: TemporaryDirectory
+    private let now = Timestamp(milliseconds: 1_760_000_000_000)
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    private func open() async throws -> SQLiteAuthStore { try await SQLiteAuthStore.open(directory: directory.path) }
+
+    private func account(_ userID: String) -> Account {
+        Account(
+            userID: userID,
+            userName: "名字",
+            userType: .agent,
+            isAdmin: true,
+            capacity: 5,
+            createdAt: now,
+            passwordHash: "$y$x"
+        )
+    }
+
+    @Test("accounts round-trip; creation is all or none; an id is given out once")
+    func accounts() async throws {
+        let store = try await open()
+        try await store.createAccounts([account("a"), account("b")])
+        #expect(try await store.account("a") == account("a"))
+        #expect(try await store.account("A") == nil)
+        await #expect(throws: AuthError.userExists("b")) {
+            try await store.createAccounts([account("c"), account("b")])
+        }
+        #expect(try await store.accounts(["a", "b", "c"]).map(\.userID) == ["a", "b"])
+    }
+
+    @Test("the schema refuses what the contract excludes")
+    func schemaRules() async throws {
+        let store = try await open()
+        var admin = account("a")
+        admin.userType = .customer
+        await #expect(throws: SQLiteError.self) { try await store.createAccounts([admin]) }
+        let session = SessionLimits().begin(SessionHash(of: "x"), userID: "nobody", now: now)
+        let error = await #expect(throws: SQLiteError.self) {
+            try await store.createSessions([session], sessionsPerUserMax: 50, now: now)
+        }
+        #expect(error?.isForeignKeyViolation == true)
+    }
+
+    @Test("sessions of a disabled account are not found")
+    func disabled() async throws {
+        let store = try await open()
+        var disabled = account("a")
+        disabled.isDisabled = true
+        try await store.createAccounts([disabled])
+        let session = SessionLimits().begin(SessionHash(of: "x"), userID: "a", now: now)
+        try await store.createSessions([session], sessionsPerUserMax: 50, now: now)
+        #expect(try await store.session(session.hash) == nil)
+    }
+
+    @Test("migrates from every earlier version, keeping what was there", arguments: 0...AuthSchema.migrations.count)
+    func migrations(version: Int) async throws {
+        let connection = try Connection(path: directory.file("auth.db"))
+        try Migrator(Array(AuthSchema.migrations.prefix(version))).migrate(connection)
+        if version > 0 {
+            try connection.run(
+                "INSERT INTO account (user_id, user_name, user_type, created_at) VALUES ('old', 'Old', 'Kehu', 1)"
+            )
+        }
+        connection.close()
+        let store = try await open()
+        #expect(try await (store.account("old") != nil) == (version > 0))
+        #expect(try await !store.revocationState().epoch.isEmpty)
+    }
+
+    @Test("the list of ended sessions is bounded; numbers go on")
+    func revocationsTrimmed() async throws {
+        let store = try await SQLiteAuthStore.open(directory: directory.path, revocationsKept: 20)
+        try await store.createAccounts([account("a")])
+        func end(_ count: Int, _ name: String) async throws {
+            let sessions = (0..<count).map {
+                SessionLimits().begin(SessionHash(of: "\(name)\($0)"), userID: "a", now: now)
+            }
+            try await store.createSessions(sessions, sessionsPerUserMax: 50, now: now)
+            let later = now.advanced(byMilliseconds: 8 * 86_400_000)
+            #expect(try await store.sweep(touches: [], now: later, expiredMax: 100) == count)
+        }
+        try await end(25, "first")
+        #expect(try await store.revocationState().trimmedThrough == 0)
+        try await end(5, "second")
+        #expect(try await store.revocationState().trimmedThrough == 10)
+        #expect(try await store.endedSessions(after: 0, limit: 1).first?.number == 11)
+    }
+
+    @Test("a replacement happens once; the same one again is fine, another is refused")
+    func replacement() async throws {
+        let store = try await open()
+        try await store.createAccounts([account("a")])
+        func session(_ name: String) -> StoredSession {
+            SessionLimits().begin(SessionHash(of: name), userID: "a", now: now)
+        }
+        func replace(_ old: String, _ new: String) async throws -> Bool {
+            try await store.replaceSession(
+                SessionHash(of: old),
+                with: session(new),
+                graceEndsAt: now.advanced(byMilliseconds: 10),
+                now: now
+            )
+        }
+        try await store.createSessions([session("old")], sessionsPerUserMax: 50, now: now)
+        #expect(try await replace("old", "new"))
+        #expect(try await replace("old", "new"))
+        #expect(try await !replace("old", "another"))
+        #expect(try await !replace("missing", "x"))
+        #expect(try await store.session(SessionHash(of: "another")) == nil)
+        #expect(try await store.endedSessions(after: 0, limit: 10).count == 1)
+    }
+}

@@ -1,0 +1,220 @@
+import Contracts
+import Core
+import Crypto
+import TestSupport
+import Testing
+
+@testable import AuthService
+
+@Suite("SessionService")
+struct SessionServiceTests {
+    private let day: Int64 = 86_400_000
+
+    @Test("a session ends after its idle time, to the millisecond")
+    func idleExpiry() async throws {
+        let auth = try await AuthFixture()
+        let id = try await auth.logIn().id
+        auth.clock.advance(7 * day - 1)
+        // Looked at through another service, so that this is no use of it here.
+        #expect(
+            try await auth.store.session(SessionHash(of: id))?.session.expiresAt
+                == auth.clock.now.advanced(byMilliseconds: 1)
+        )
+        auth.clock.advance(1)
+        #expect(try await auth.sessions.verify(id) == nil)
+    }
+
+    @Test("use prolongs a session, is written back, and not past its absolute end")
+    func sliding() async throws {
+        let auth = try await AuthFixture()
+        let issued = try await auth.logIn()
+        for _ in 0..<4 {
+            auth.clock.advance(7 * day - 1)
+            let verified = try #require(try await auth.sessions.verify(issued.id))
+            #expect(verified.session.usedAt == auth.clock.now)
+            try await auth.sessions.sweep()
+            #expect(try await auth.store.session(SessionHash(of: issued.id))?.session == verified.session)
+        }
+        auth.clock.advance(2 * day + 3)
+        let last = try #require(try await auth.sessions.verify(issued.id))
+        #expect(last.session.expiresAt == issued.verified.session.endsAt)
+        #expect(auth.clock.now == issued.verified.session.endsAt.advanced(byMilliseconds: -1))
+        auth.clock.advance(1)
+        #expect(try await auth.sessions.verify(issued.id) == nil)
+    }
+
+    @Test("use is written back at most once a minute")
+    func touches() async throws {
+        let auth = try await AuthFixture()
+        let issued = try await auth.logIn()
+        let hash = SessionHash(of: issued.id)
+        auth.clock.advance(59_999)
+        _ = try await auth.sessions.verify(issued.id)
+        try await auth.sessions.sweep()
+        #expect(try await auth.store.session(hash)?.session.usedAt == issued.verified.session.usedAt)
+        auth.clock.advance(1)
+        _ = try await auth.sessions.verify(issued.id)
+        try await auth.sessions.sweep()
+        #expect(try await auth.store.session(hash)?.session.usedAt == auth.clock.now)
+    }
+
+    @Test("expired sessions are removed and listed by the sweep")
+    func sweeping() async throws {
+        let auth = try await AuthFixture()
+        let first = try await auth.logIn().id
+        auth.clock.advance(1)
+        let second = try await auth.logIn("test", "test").id
+        auth.clock.advance(7 * day - 1)
+        try await auth.sessions.sweep()
+        #expect(try await auth.store.session(SessionHash(of: first)) == nil)
+        #expect(try await auth.store.session(SessionHash(of: second)) != nil)
+        let page = try await auth.sessions.feed.page(
+            epoch: auth.store.revocationState().epoch,
+            after: 0,
+            waitMilliseconds: 0
+        )
+        #expect(page.revocations.map(\.sessionHash) == [SessionHash(of: first).wire])
+    }
+
+    @Test("a user's sessions are bounded: one more ends the oldest, in the feed too")
+    func sessionsPerUser() async throws {
+        var limits = SessionLimits()
+        limits.sessionsPerUserMax = 3
+        let auth = try await AuthFixture(limits: limits)
+        var ids: [String] = []
+        let other = try await auth.logIn("test", "test").id
+        for _ in 0..<5 {
+            ids.append(try await auth.logIn().id)
+            _ = try await auth.sessions.verify(ids[0])
+            auth.clock.advance(1)
+        }
+        var alive: [Bool] = []
+        for id in ids { alive.append(try await auth.sessions.verify(id) != nil) }
+        #expect(alive == [false, false, true, true, true])
+        #expect(try await auth.sessions.verify(other) != nil)
+        #expect(auth.sessions.feed.newest == 2)
+    }
+
+    @Test("many refreshes of one session at once all get the same new id")
+    func concurrentRefreshes() async throws {
+        let auth = try await AuthFixture()
+        let old = try await auth.logIn().id
+        let ids = try await withThrowingTaskGroup(of: String.self) { group in
+            for _ in 0..<20 { group.addTask { try await auth.sessions.refresh(old).id } }
+            return try await group.reduce(into: Set<String>()) { $0.insert($1) }
+        }
+        #expect(ids.count == 1 && !ids.contains(old))
+        #expect(auth.sessions.feed.newest == 1)
+    }
+
+    @Test("a refresh does not prolong a session past its absolute end")
+    func refreshKeepsEnd() async throws {
+        let auth = try await AuthFixture()
+        let issued = try await auth.logIn()
+        auth.clock.advance(day)
+        let refreshed = try await auth.sessions.refresh(issued.id)
+        #expect(refreshed.verified.session.endsAt == issued.verified.session.endsAt)
+        #expect(refreshed.verified.session.expiresAt == auth.clock.now.advanced(byMilliseconds: 7 * day))
+    }
+
+    @Test("refreshes past the table's limit are refused, and work again after the grace")
+    func refreshLimit() async throws {
+        var limits = SessionLimits()
+        limits.refreshesMax = 1
+        let auth = try await AuthFixture(limits: limits)
+        let first = try await auth.logIn().id
+        let second = try await auth.logIn().id
+        _ = try await auth.sessions.refresh(first)
+        await #expect(throws: AuthError.tooManyRefreshes) { try await auth.sessions.refresh(second) }
+        #expect(try await auth.sessions.verify(second) != nil)
+        auth.clock.advance(10_000)
+        _ = try await auth.sessions.refresh(second)
+    }
+
+    @Test("logging out with the old id of a refresh ends its successor as well")
+    func logoutAfterRefresh() async throws {
+        let auth = try await AuthFixture()
+        let old = try await auth.logIn().id
+        let new = try await auth.sessions.refresh(old).id
+        _ = try await auth.sessions.verify(new)
+        try await auth.sessions.logOut(old, requestID: "-")
+        #expect(try await auth.sessions.verify(old) == nil)
+        #expect(try await auth.sessions.verify(new) == nil)
+        let page = try await auth.sessions.feed.page(
+            epoch: auth.store.revocationState().epoch,
+            after: 1,
+            waitMilliseconds: 0
+        )
+        #expect(page.revocations.map(\.sessionHash) == [SessionHash(of: old).wire, SessionHash(of: new).wire])
+        #expect(page.revocations.map(\.replacedBy) == [nil, nil])
+    }
+
+    @Test("sessions, numbers and epoch survive a restart")
+    func restart() async throws {
+        let auth = try await AuthFixture()
+        let id = try await auth.logIn().id
+        let ended = try await auth.logIn().id
+        try await auth.sessions.logOut(ended, requestID: "-")
+        let epoch = try await auth.store.revocationState().epoch
+        await auth.store.close()
+        let store = try await SQLiteAuthStore.open(directory: auth.directory.path)
+        let sessions = try await SessionService.start(
+            store: store,
+            hasher: auth.hasher,
+            clock: auth.clock.authClock,
+            log: AuthFixture.log
+        )
+        #expect(try await sessions.verify(id)?.session.userID == "user123")
+        #expect(try await sessions.verify(ended) == nil)
+        let page = await sessions.feed.page(epoch: epoch, after: 0, waitMilliseconds: 0)
+        #expect(!page.reset && page.revocations.map(\.sessionHash) == [SessionHash(of: ended).wire])
+    }
+
+    @Test("what another process adds is seen at once, what it ends after the next sweep")
+    func anotherProcess() async throws {
+        let auth = try await AuthFixture()
+        let unknown = SessionID.make()
+        #expect(try await auth.sessions.verify(unknown) == nil)
+        let other = try await SQLiteAuthStore.open(directory: auth.directory.path)
+        let session = auth.sessions.limits.begin(SessionHash(of: unknown), userID: "user123", now: auth.clock.now)
+        try await other.createSessions([session], sessionsPerUserMax: 50, now: auth.clock.now)
+        #expect(try await auth.sessions.verify(unknown) != nil)
+        _ = try await other.endSession(SessionHash(of: unknown), now: auth.clock.now)
+        try await auth.sessions.sweep()
+        #expect(try await auth.sessions.verify(unknown) == nil)
+        #expect(auth.sessions.feed.newest == 1)
+    }
+
+    @Test("a changed password ends the user's sessions")
+    func setPassword() async throws {
+        let auth = try await AuthFixture()
+        let mine = try await auth.logIn().id
+        let other = try await auth.logIn("test", "test").id
+        try await auth.store.setPassword(
+            "user123",
+            hash: try await auth.hasher.hash("another one"),
+            now: auth.clock.now
+        )
+        try await auth.sessions.sweep()
+        #expect(try await auth.sessions.verify(mine) == nil)
+        #expect(try await auth.sessions.verify(other) != nil)
+        await #expect(throws: AuthError.invalidCredentials) { try await auth.logIn() }
+        _ = try await auth.logIn("user123", "another one")
+    }
+
+    @Test("logouts racing with verifications never leave a dead session in the cache", arguments: 1...5)
+    func logoutRace(round: Int) async throws {
+        let auth = try await AuthFixture()
+        var ids: [String] = []
+        for _ in 0..<10 { ids.append(try await auth.logIn().id) }
+        await withTaskGroup(of: Void.self) { group in
+            for id in ids {
+                group.addTask { for _ in 0..<5 { _ = try? await auth.sessions.verify(id) } }
+                group.addTask { try? await auth.sessions.logOut(id, requestID: "-") }
+                group.addTask { for _ in 0..<5 { _ = try? await auth.sessions.verify(id) } }
+            }
+        }
+        for id in ids { #expect(try await auth.sessions.verify(id) == nil) }
+        #expect(auth.sessions.feed.newest == ids.count)
+    }
+}
