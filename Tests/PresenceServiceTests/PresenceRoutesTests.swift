@@ -95,7 +95,7 @@ struct PresenceRoutesTests {
 
     @Test("who is offline is shown so, with the time they were last there; who does not exist is 404")
     func offline() async throws {
-        let driver = try await RouteDriver(directory: [.agent("a1"), .customer("u1"), .agent("a2")])
+        let driver = try await RouteDriver(accounts: [.agent("a1"), .customer("u1"), .agent("a2")])
         _ = try await driver.announce("g1", ["a1:Kefu"])
         await driver.pass(10_000)
         #expect(try await driver.users("/api/presence/a1", as: "u1:Kehu", "status") == ["Online"])

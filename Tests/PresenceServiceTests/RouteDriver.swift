@@ -4,21 +4,24 @@ import Foundation
 import HTTP
 import ServiceKit
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import PresenceService
 
-/// The service's routes without sockets, on a real store in memory, with the tests' own clock.
+/// The service's routes without sockets, on a real store in a directory of its own, with the tests' own clock.
 final class RouteDriver: Sendable {
     let presence: Presence
     let store: SQLiteStatusStore
     let metrics: PresenceMetrics
     let router: Router
     private let holder: ClockHolder
+    private let files: TemporaryDirectory
 
-    /// - Parameter directory: The users of auth, who need not be online.
-    init(limits: PresenceState.Limits = .init(), directory: [PresenceTable.Identity] = []) async throws {
-        let store = try await SQLiteStatusStore.open(path: ":memory:")
+    /// - Parameter accounts: The users of auth, who need not be online.
+    init(limits: PresenceState.Limits = .init(), accounts: [PresenceTable.Identity] = []) async throws {
+        let directory = try TemporaryDirectory()
+        let store = try await SQLiteStatusStore.open(path: directory.file("presence.sqlite"))
         let holder = ClockHolder()
         let metrics = PresenceMetrics(Metrics(includesProcess: false))
         let clock: @Sendable () -> Moment = { holder.now }
@@ -43,13 +46,14 @@ final class RouteDriver: Sendable {
                     }
                     return Caller(userID: String(parts[0]), userName: "name", userType: type)
                 },
-                lookUp: { userID, _ in directory.first { $0.userID == userID } }
+                lookUp: { userID, _ in accounts.first { $0.userID == userID } }
             )
         )
         router.mount(InternalRoutes(presence: presence, clock: clock))
         self.router = router
         self.presence = presence
         self.store = store
+        files = directory
         self.metrics = metrics
         self.holder = holder
     }

@@ -1,4 +1,5 @@
 import Core
+import Storage
 import TestSupport
 import Testing
 
@@ -24,7 +25,8 @@ struct StatusStoreTests {
 
     @Test("the latest time counts, whatever the order of writing")
     func lastSeen() async throws {
-        let store = try await SQLiteStatusStore.open(path: ":memory:")
+        let directory = try TemporaryDirectory()
+        let store = try await SQLiteStatusStore.open(path: directory.file("presence.sqlite"))
         #expect(try await store.lastSeen(of: "u1") == nil)
         try await store.record(lastSeen: ["u1": Timestamp(milliseconds: 2000), "u2": Timestamp(milliseconds: 5)])
         try await store.record(lastSeen: ["u1": Timestamp(milliseconds: 1000)])
@@ -33,9 +35,20 @@ struct StatusStoreTests {
         await store.close()
     }
 
+    @Test("a file has one owner")
+    func owner() async throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.file("presence.sqlite")
+        let store = try await SQLiteStatusStore.open(path: path)
+        await #expect(throws: StorageError.self) { try await SQLiteStatusStore.open(path: path) }
+        await store.close()
+        await (try SQLiteStatusStore.open(path: path)).close()
+    }
+
     @Test("a closed store says so")
     func closed() async throws {
-        let store = try await SQLiteStatusStore.open(path: ":memory:")
+        let directory = try TemporaryDirectory()
+        let store = try await SQLiteStatusStore.open(path: directory.file("presence.sqlite"))
         await store.close()
         await #expect(throws: (any Error).self) { try await store.ping() }
     }
