@@ -34,36 +34,47 @@ final class ScriptedServer: Sendable {
     let port: UInt16
     private let listener: Listener
 
-    /// Closed when neither the server nor its thread needs it: `stop` on a number that was given out again would end
-    /// a connection of another test.
-    private final class Listener: Sendable {
-        let descriptor: Int32
-        init(_ descriptor: Int32) { self.descriptor = descriptor }
-        deinit { close(descriptor) }
-    }
-
     /// - Parameter script: Gets the number of each connection, from 0; the connection is closed when it returns. The
     ///   connections come one after the other.
     init(connections: Int, _ script: @escaping @Sendable (Int, Connection) -> Void) throws {
         guard let address = SocketAddress(host: "127.0.0.1", port: 0) else { throw SystemCallError("address") }
-        let listener = Listener(try Socket.listen(address))
-        self.listener = listener
-        port = Socket.localAddress(listener.descriptor)?.port ?? 0
-        let flags = fcntl(listener.descriptor, F_GETFL)
-        _ = fcntl(listener.descriptor, F_SETFL, flags & ~O_NONBLOCK)
+        let listener = try Socket.listen(address)
+        let owner = Listener(listener)
+        self.listener = owner
+        port = Socket.localAddress(listener)?.port ?? 0
+        let flags = fcntl(listener, F_GETFL)
+        _ = fcntl(listener, F_SETFL, flags & ~O_NONBLOCK)
         let run = Run {
             for number in 0..<connections {
-                let descriptor = accept(listener.descriptor, nil, nil)
+                let descriptor = accept(listener, nil, nil)
                 guard descriptor >= 0 else { break }
                 script(number, Connection(descriptor: descriptor))
                 close(descriptor)
             }
+            owner.close()
         }
         run.start()
     }
 
     /// Ends the wait for further connections.
-    func stop() { _ = shutdown(listener.descriptor, Int32(SHUT_RDWR)) }
+    func stop() { listener.shutDown() }
+
+    /// The descriptor, never touched once closed: its number may be another test's by then.
+    private final class Listener: Sendable {
+        private let descriptor: Mutex<Int32>
+        init(_ descriptor: Int32) { self.descriptor = Mutex(descriptor) }
+
+        func shutDown() {
+            descriptor.withLock { if $0 >= 0 { _ = shutdown($0, Int32(SHUT_RDWR)) } }
+        }
+
+        func close() {
+            descriptor.withLock { descriptor in
+                if descriptor >= 0 { _ = Glibc.close(descriptor) }
+                descriptor = -1
+            }
+        }
+    }
 
     private final class Run: Sendable {
         private let body: @Sendable () -> Void
