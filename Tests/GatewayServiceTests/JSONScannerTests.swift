@@ -165,9 +165,21 @@ struct JSONScannerTests {
             let ours = accepts(text)
             let theirs = (try? JSONSerialization.jsonObject(with: Data(text.utf8))) is [String: Any]
             if ours { accepted += 1 }
-            #expect(ours == theirs, "seed \(seed): \(text.debugDescription)")
+            if theirs && !ours {
+                // Foundation overlooks a comma before a closing bracket, and nothing else.
+                #expect(accepts(withoutTrailingCommas(text)), "seed \(seed): \(text.debugDescription)")
+                #expect(withoutTrailingCommas(text) != text, "seed \(seed): \(text.debugDescription)")
+            } else if ours && !theirs {
+                // Foundation wants numbers to fit a Double; the grammar does not.
+                let isLarge = text.range(of: "[eE][+-]?[0-9]{3}", options: .regularExpression) != nil
+                #expect(isLarge, "seed \(seed): \(text.debugDescription)")
+            }
         }
         #expect(accepted > 100, "mutations should leave some valid")
+    }
+
+    private func withoutTrailingCommas(_ text: String) -> String {
+        text.replacingOccurrences(of: ",([ \t\r\n]*[}\\]])", with: "$1", options: .regularExpression)
     }
 }
 
