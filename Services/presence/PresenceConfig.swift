@@ -1,8 +1,9 @@
+import Core
+import Crypto
 import ServiceKit
 
 /// Presence's settings, as its parts take them.
 struct PresenceConfig: Sendable {
-    let listen: HostPort
     /// The SQLite file of statuses and last times.
     let databasePath: String
     let limits: PresenceState.Limits
@@ -21,7 +22,6 @@ struct PresenceConfig: Sendable {
             )
         }
         databasePath = "\(directory)/presence.sqlite"
-        listen = settings[SettingsCatalogue.presenceListen]
         limits = PresenceState.Limits(
             leaveGrace: settings[SettingsCatalogue.presenceLeaveGrace].milliseconds,
             drainGrace: settings[SettingsCatalogue.presenceDrainGrace].milliseconds,
@@ -32,6 +32,20 @@ struct PresenceConfig: Sendable {
         leaseMilliseconds = Int(settings[SettingsCatalogue.presenceLease].milliseconds)
         historyMax = settings[SettingsCatalogue.presenceHistoryMax]
         coalescing = settings[SettingsCatalogue.presenceCoalescing]
+    }
+
+    /// The first registration number of a process started at `time`.
+    ///
+    /// A thousand numbers a millisecond: no earlier process can have come as far.
+    func firstRegistration(at time: Timestamp) -> Int { Int(time.milliseconds) * 1000 }
+
+    /// An empty feed with an epoch of its own.
+    func makeFeed() -> ChangeFeed {
+        let coalescing = coalescing
+        return ChangeFeed(ChangeHistory(epoch: SecureRandom.token(bytes: 12), changesMax: historyMax)) {
+            // A request that was cancelled meanwhile need not be gathered for.
+            try? await Task.sleep(for: coalescing)
+        }
     }
 }
 

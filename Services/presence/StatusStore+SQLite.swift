@@ -22,8 +22,13 @@ final class SQLiteStatusStore: StatusStore {
     private init(_ database: Database) { self.database = database }
 
     /// Opens the file, made when missing, and brings it to this program's schema.
+    ///
+    /// - Throws: `StorageError` when another process owns it: two presences would each know half of the gateways.
     static func open(path: String) async throws -> SQLiteStatusStore {
-        SQLiteStatusStore(try await Database.open(path: path, migrations: migrations))
+        let advice = "Another presence service runs on this file; stop it first."
+        return SQLiteStatusStore(
+            try await Database.open(path: path, migrations: migrations, ownership: .exclusiveOwner(advice: advice))
+        )
     }
 
     func statuses() async throws -> [String: ChosenStatus] {

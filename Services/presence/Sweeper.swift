@@ -23,8 +23,6 @@ struct Sweeper: Sendable {
             await presence.storeDepartures()
             try? await Task.sleep(for: .milliseconds(Self.storingInterval))
         }
-        // Those of the last moment.
-        await presence.storeDepartures()
     }
 
     private func sweep() async {
