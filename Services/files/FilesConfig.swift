@@ -11,21 +11,22 @@ struct FilesConfig: Sendable {
     let uploadsPerUserMax: Int
     let uploadsMax: Int
 
-    /// - Throws: `Unsupported` for a store that this service does not have.
-    init(_ settings: Settings) throws {
-        guard case .sqlite(let storeDirectory) = settings[SettingsCatalogue.store] else { throw Unsupported() }
-        databasePath = storeDirectory + "/files.sqlite"
+    init(_ settings: Settings) {
+        let dataDirectory = settings[SettingsCatalogue.dataDirectory]
+        // With Redis as the store the metadata stay beside the blobs: the process that owns the one owns the other.
+        switch settings[SettingsCatalogue.store] {
+        case .sqlite(let storeDirectory): databasePath = storeDirectory + "/files.sqlite"
+        case .redis: databasePath = dataDirectory + "/files.sqlite"
+        }
         directory =
             settings.isGiven(SettingsCatalogue.filesDirectory)
-            ? settings[SettingsCatalogue.filesDirectory] : settings[SettingsCatalogue.dataDirectory] + "/files"
+            ? settings[SettingsCatalogue.filesDirectory] : dataDirectory + "/files"
         diskThreads = settings[SettingsCatalogue.filesDiskThreads]
         limits = UploadRoutes.Limits(base64BytesMax: settings[SettingsCatalogue.filesBase64BytesMax])
         uploadsPerUserMax = settings[SettingsCatalogue.filesUploadsPerUserMax]
         uploadsMax = settings[SettingsCatalogue.filesUploadsMax]
     }
 
-    /// A store that this service cannot keep its metadata in.
-    struct Unsupported: Error, CustomStringConvertible {
-        let description = "store: files keeps its metadata in SQLite only; set sqlite:DIR"
-    }
+    /// The largest request body that any route reads, in bytes.
+    var bodyBytesMax: Int { UploadDocumentDecoder.documentBytesMax(fileBytesMax: limits.base64BytesMax) }
 }

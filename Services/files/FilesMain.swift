@@ -1,4 +1,62 @@
+import Core
+import HTTP
+import ServiceKit
+import Storage
+import Transport
+
+/// files: uploads, blobs and downloads over HTTP.
+///
+/// Settings: see `FilesConfig`. Exit status: 0 clean stop, 1 failed start or run, 2 bad configuration.
 @main
 enum FilesMain {
-    static func main() {}
+    static func main() async {
+        await ServiceProcess.run("files") { process in
+            // 1. Configuration.
+            let config = FilesConfig(process.settings)
+            // 2. Store: opened, migrated and repaired before the port is bound.
+            let blobs = try BlobStore(directory: config.directory, threads: config.diskThreads)
+            let database = try await Database.open(
+                path: config.databasePath,
+                migrations: SQLiteFileIndex.migrations,
+                ownership: .exclusiveOwner(advice: "Another files service runs on this file; stop it first.")
+            )
+            let files = FileStore(index: SQLiteFileIndex(database), blobs: blobs, log: process.log)
+            let findings = try await files.repair()
+            process.log.info(
+                "store_opened",
+                [
+                    "temporary_files_removed": .int(findings.temporaryFilesRemoved),
+                    "blobs_removed": .int(findings.blobsRemoved), "blobs_missing": .int(findings.blobsMissing),
+                ]
+            )
+            // 3. Routes.
+            let sessions = process.makeSessionVerifier()
+            let authenticate: Authenticate = { request in
+                let session = try await sessions.require(request)
+                return Caller(userID: session.userID, userType: session.userType, isAdmin: session.isAdmin)
+            }
+            let slots = UploadSlots(perUserMax: config.uploadsPerUserMax, totalMax: config.uploadsMax)
+            process.metrics.read("files_uploads_in_progress", help: "Uploads being received.") {
+                Double(slots.inProgress)
+            }
+            var router = Router()
+            router.mount(
+                UploadRoutes(files, authenticate: authenticate, slots: slots, limits: config.limits, log: process.log)
+            )
+            router.mount(DownloadRoutes(files, authenticate: authenticate))
+            router.mount(MetadataRoutes(files, authenticate: authenticate, log: process.log))
+            router.mount(InternalRoutes(files))
+            // 4. Serve until the signal; the store is closed last.
+            let checks = [
+                HealthCheck("index") { try await files.index.ping() },
+                HealthCheck("blobs") { try await files.blobs.checkWritable() },
+                sessions.healthCheck,
+            ]
+            let server = try process.listen(at: SettingsCatalogue.filesListen, router, checks: checks) {
+                $0.bodyBytesMax = config.bodyBytesMax
+            }
+            try await process.untilSignal(server)
+            await database.close()
+        }
+    }
 }

@@ -20,6 +20,9 @@ final class UploadSlots: Sendable {
         self.totalMax = totalMax
     }
 
+    /// Everybody's uploads now.
+    var inProgress: Int { counts.withLock { $0.total } }
+
     /// Runs an upload in a slot.
     ///
     /// - Throws: `FilesError.tooManyUploads` when none is free, and what `body` throws.

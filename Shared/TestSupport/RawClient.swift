@@ -23,7 +23,8 @@ package final class RawClient: Sendable {
     /// - Parameters:
     ///   - port: In host order.
     ///   - receiveBufferBytes: `SO_RCVBUF`, to make the server feel a slow reader soon; 0 for the system's default.
-    package init(port: UInt16, receiveBufferBytes: Int32 = 0) async throws {
+    ///   - opening: Sent as soon as the connection stands, however busy the machine is; at most a few bytes.
+    package init(port: UInt16, receiveBufferBytes: Int32 = 0, opening: String = "") async throws {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         self.descriptor = descriptor
         try await Self.run(on: queue) {
@@ -44,6 +45,10 @@ package final class RawClient: Sendable {
                 }
             }
             guard outcome == 0 else { throw Failure.notConnected(errno) }
+            let bytes = Array(opening.utf8)
+            guard Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
+                throw Failure.sendFailed(errno)
+            }
         }
     }
 
@@ -120,23 +125,26 @@ package final class RawClient: Sendable {
         return result
     }
 
-    /// One response, byte by byte, so that nothing of the next one is taken.
+    /// One response, and nothing of the next one: byte by byte but for a body of known length.
     package func receiveResponse(to method: HTTP.Method = .get) async throws -> (head: ResponseHead, body: [UInt8]) {
         var parser = ResponseParser()
         parser.begin(method)
         var found: ResponseHead?
         var body: [UInt8] = []
+        var length = 1
         while true {
             while let event = try parser.next() {
                 switch event {
-                case .head(let head, _): found = head
+                case .head(let head, let framing):
+                    found = head
+                    if case .length(let count) = framing { length = count }
                 case .body(let bytes): body += bytes
                 case .end:
                     guard let found else { throw Failure.ended }
                     return (found, body)
                 }
             }
-            let piece = try await receive(upTo: 1)
+            let piece = try await receive(upTo: max(length - body.count, 1))
             if piece.isEmpty { parser.finish() } else { parser.feed(piece) }
         }
     }

@@ -168,11 +168,25 @@ struct InternalClientTests {
         }
     }
 
+    /// Patient, since a busy machine is no failure here.
+    private static var patient: InternalCallOptions {
+        var options = InternalCallOptions.standard
+        options.timeout = .seconds(20)
+        return options
+    }
+
     @Test("token, request id and JSON go along")
     func call() async throws {
         let peer = try Peer()
         let client = try peer.client()
-        let answer = try await client.call(.post, "/internal/echo", Echo(text: "é"), as: Echo.self, requestID: "r-7")
+        let answer = try await client.call(
+            .post,
+            "/internal/echo",
+            Echo(text: "é"),
+            as: Echo.self,
+            requestID: "r-7",
+            options: Self.patient
+        )
         #expect(answer == Echo(text: "é"))
         let headers = try #require(peer.calls.withLock { $0.first })
         #expect(headers["X-Request-Id"] == "r-7")
@@ -184,12 +198,12 @@ struct InternalClientTests {
         let down = Problem.unavailable("later")
         let peer = try Peer(failures: [down, down])
         let client = try peer.client()
-        _ = try await client.call(.post, "/internal/echo", Echo(text: "a"), as: Echo.self)
+        _ = try await client.call(.post, "/internal/echo", Echo(text: "a"), as: Echo.self, options: Self.patient)
         #expect(peer.calls.withLock { $0.count } == 3)
         let failing = try Peer(failures: [down, down, down])
         let other = try failing.client()
         do {
-            _ = try await other.call(.post, "/internal/echo", Echo(text: "a"), as: Echo.self)
+            _ = try await other.call(.post, "/internal/echo", Echo(text: "a"), as: Echo.self, options: Self.patient)
             Issue.record("taken")
         } catch {
             #expect(error.refusedStatus == 503)
@@ -207,7 +221,7 @@ struct InternalClientTests {
             .init(status: 409, code: "conflict", detail: "announce again")
         )
         await #expect(throws: expected) {
-            try await client.call(.post, "/internal/echo", Echo(text: "a"), as: Echo.self)
+            try await client.call(.post, "/internal/echo", Echo(text: "a"), as: Echo.self, options: Self.patient)
         }
         #expect(peer.calls.withLock { $0.count } == 1)
     }
@@ -217,7 +231,7 @@ struct InternalClientTests {
         let peer = try Peer()
         let client = try peer.client()
         do {
-            _ = try await client.call(.post, "/internal/echo", Echo(text: "a"), as: [Int].self)
+            _ = try await client.call(.post, "/internal/echo", Echo(text: "a"), as: [Int].self, options: Self.patient)
             Issue.record("taken")
         } catch {
             #expect(error == .unreadable(service: "peer", reason: "body: must be a list"))

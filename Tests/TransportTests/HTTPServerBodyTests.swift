@@ -214,7 +214,7 @@ struct HTTPServerBodyTests {
         let handler: Handler = { request in
             let elsewhere = Elsewhere()
             try await elsewhere.take(request.body)
-            return Response(200, body: .stream(length: nil) { await elsewhere.next() })
+            return Response(200, body: .stream(length: request.body.announcedLength) { await elsewhere.next() })
         }
         try await withServer(handler: handler) { _, port in
             let client = try await RawClient(port: port)

@@ -11,9 +11,8 @@ import Transport
 struct HTTPServerLifeTests {
     @Test("a head that comes too slowly is 408; silence is just closed")
     func headerTimeout() async throws {
-        try await withServer(configure: { $0.headerTimeout = .milliseconds(50) }, handler: echo) { _, port in
-            let slow = try await RawClient(port: port)
-            try await slow.send("GET / HTTP/1.1\r\nHo")
+        try await withServer(configure: { $0.headerTimeout = .milliseconds(500) }, handler: echo) { _, port in
+            let slow = try await RawClient(port: port, opening: "GET / HTTP/1.1\r\nHo")
             #expect(try await slow.receiveToEnd().text.hasPrefix("HTTP/1.1 408 "))
             let silent = try await RawClient(port: port)
             #expect(try await silent.receiveToEnd() == [])

@@ -32,14 +32,15 @@ final class ScriptedServer: Sendable {
     }
 
     let port: UInt16
-    private let listener: Int32
+    private let listener: Listener
 
     /// - Parameter script: Gets the number of each connection, from 0; the connection is closed when it returns. The
     ///   connections come one after the other.
     init(connections: Int, _ script: @escaping @Sendable (Int, Connection) -> Void) throws {
         guard let address = SocketAddress(host: "127.0.0.1", port: 0) else { throw SystemCallError("address") }
         let listener = try Socket.listen(address)
-        self.listener = listener
+        let owner = Listener(listener)
+        self.listener = owner
         port = Socket.localAddress(listener)?.port ?? 0
         let flags = fcntl(listener, F_GETFL)
         _ = fcntl(listener, F_SETFL, flags & ~O_NONBLOCK)
@@ -50,13 +51,30 @@ final class ScriptedServer: Sendable {
                 script(number, Connection(descriptor: descriptor))
                 close(descriptor)
             }
-            close(listener)
+            owner.close()
         }
         run.start()
     }
 
     /// Ends the wait for further connections.
-    func stop() { _ = shutdown(listener, Int32(SHUT_RDWR)) }
+    func stop() { listener.shutDown() }
+
+    /// The descriptor, never touched once closed: its number may be another test's by then.
+    private final class Listener: Sendable {
+        private let descriptor: Mutex<Int32>
+        init(_ descriptor: Int32) { self.descriptor = Mutex(descriptor) }
+
+        func shutDown() {
+            descriptor.withLock { if $0 >= 0 { _ = shutdown($0, Int32(SHUT_RDWR)) } }
+        }
+
+        func close() {
+            descriptor.withLock { descriptor in
+                if descriptor >= 0 { _ = Glibc.close(descriptor) }
+                descriptor = -1
+            }
+        }
+    }
 
     private final class Run: Sendable {
         private let body: @Sendable () -> Void

@@ -13,7 +13,8 @@ protocol ConversationLog: AnyObject, Sendable {
     ///
     /// - Parameters:
     ///   - limit: The most entries.
-    ///   - bytesMax: Stops after the entry that reaches it (never before one entry).
+    ///   - bytesMax: Stops after the entry that reaches it (never before one entry), counted from the range's own end:
+    ///     the oldest entry of `.after`, the newest of `.before`.
     ///   - answer: Gets a page, or the reason why there is none.
     func read(
         _ conversationID: String,

@@ -10,12 +10,10 @@ enum ContentType: String, CaseIterable {
 
     /// Reads a wire name, case-insensitively.
     init?(wire: JSONSlice) {
-        guard wire.kind == .string, !wire.hasEscapes else { return nil }
-        for candidate in Self.allCases where candidate.matches(wire.bytes) {
-            self = candidate
-            return
-        }
-        return nil
+        guard wire.kind == .string else { return nil }
+        let match = wire.withoutEscapes { bytes in Self.allCases.first { $0.matches(bytes) } }
+        guard let match else { return nil }
+        self = match
     }
 
     private func matches(_ bytes: UnsafeRawBufferPointer) -> Bool {
@@ -62,6 +60,13 @@ enum ClientFrame {
 
         /// `nil` for a name that means nothing here. Told apart by length first, so a name costs one comparison.
         init?(_ key: JSONSlice) {
+            guard !key.hasEscapes else {
+                // Nobody needs to escape these names, and who does it all the same means the same.
+                let plain = key.withoutEscapes { Name(JSONSlice(kind: .string, bytes: $0, hasEscapes: false)) }
+                guard let plain else { return nil }
+                self = plain
+                return
+            }
             switch key.bytes.count {
             case 2 where key.equals("to"): self = .to
             case 3 where key.equals("seq"): self = .sequence
@@ -130,7 +135,7 @@ enum ClientFrame {
         if type.equalsIgnoringCase("Chat") { return .chat(try decodeChat(members, sender: sender, clientID: clientID)) }
         if type.equalsIgnoringCase("Heartbeat") { return .heartbeat }
         if type.equalsIgnoringCase("Delivered") { return try decodeDelivered(members) }
-        throw FrameProblem(code: .unknownType, message: "type: \(type.text.prefix(64)) is not known")
+        throw FrameProblem(code: .unknownType, message: "type: \(String(type.text.unicodeScalars.prefix(64))) is not known")
     }
 
     private static func decodeChat(
@@ -204,10 +209,17 @@ extension JSONSlice {
         return true
     }
 
-    /// Whether a string of letters has this spelling, in any case.
+    /// Whether a string has this spelling, all letters, in any case.
     func equalsIgnoringCase(_ word: StaticString) -> Bool {
-        guard word.utf8CodeUnitCount == bytes.count, !hasEscapes else { return false }
-        for index in 0..<bytes.count where bytes[index] | 0x20 != word.utf8Start[index] | 0x20 { return false }
-        return true
+        withoutEscapes { bytes in
+            guard word.utf8CodeUnitCount == bytes.count else { return false }
+            for index in 0..<bytes.count where bytes[index] | 0x20 != word.utf8Start[index] | 0x20 { return false }
+            return true
+        }
+    }
+
+    /// Gives a string's UTF-8 to `body`; a copy only when it has escapes.
+    func withoutEscapes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        hasEscapes ? Array(text.utf8).withUnsafeBytes(body) : body(bytes)
     }
 }

@@ -7,8 +7,17 @@ import Core
 struct MessageID {
     static let length = 26
 
-    private var high = UInt16.random(in: .min ... .max)
-    private var low = UInt64.random(in: .min ... .max)
+    private var high: UInt16
+    private var low: UInt64
+
+    /// Begins anywhere.
+    init() { self.init(high: .random(in: .min ... .max), low: .random(in: .min ... .max)) }
+
+    /// Begins after the given 80 bits.
+    init(high: UInt16, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
 
     /// Writes the next id.
     ///

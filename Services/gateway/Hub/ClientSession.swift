@@ -212,7 +212,7 @@ final class ClientSession: WebSocketHandler {
         switch cursors[conversationID, default: DeliveryCursor()].offer(sequence) {
         case .send(let isFirstMove):
             if let acknowledgement { connection.send(.text, acknowledgement) } else { sendEntry(sequence, text) }
-            if isFirstMove { moved.append(conversationID) }
+            if isFirstMove { noteMoved(conversationID) }
         case .passed:
             if let acknowledgement { connection.send(.text, acknowledgement) }
         case .behind(let needsRead):
@@ -290,7 +290,7 @@ final class ClientSession: WebSocketHandler {
         page.bytes.withUnsafeBytes { bytes in
             for entry in page.entries {
                 guard case .send(let isFirstMove) = cursor.takeRead(entry.sequence) else { continue }
-                if isFirstMove { moved.append(conversationID) }
+                if isFirstMove { noteMoved(conversationID) }
                 let place = EntryPlace(conversationID: conversationID, sequence: entry.sequence)
                 if !waitingAcks.isEmpty, let acknowledgement = waitingAcks.removeValue(forKey: place) {
                     acknowledgement.withUnsafeBytes { connection.send(.text, $0) }
@@ -320,15 +320,26 @@ final class ClientSession: WebSocketHandler {
 
     // MARK: - Liveness
 
+    private func noteMoved(_ conversationID: String) {
+        if moved.isEmpty && pinged.isEmpty { shard.sessionMoved(self) }
+        moved.append(conversationID)
+    }
+
     /// A ping that carries a number; what was sent before it is taken when its pong comes.
+    ///
+    /// While one is unanswered the same number goes out again: a slow client's pong still counts.
     func ping() {
+        if pinged.isEmpty { coverMoves() }
+        withUnsafeBytes(of: pingNumber.bigEndian) { connection.send(.ping, $0) }
+    }
+
+    private func coverMoves() {
         pingNumber &+= 1
         for conversationID in moved {
             guard let sent = cursors[conversationID]?.coverByPing() else { continue }
             pinged.append((conversationID, sent))
         }
         moved = []
-        withUnsafeBytes(of: pingNumber.bigEndian) { connection.send(.ping, $0) }
     }
 
     func received(pong: UnsafeRawBufferPointer) {
@@ -339,6 +350,7 @@ final class ClientSession: WebSocketHandler {
             shard.log.setDelivered(user: identity.userID, conversationID: conversationID, sequence: sequence)
         }
         pinged = []
+        if !moved.isEmpty { shard.sessionMoved(self) }
     }
 
     /// The session goes on under a refreshed id, or for longer.

@@ -14,6 +14,8 @@ struct GatewayLimits: Sendable {
     var connectionsPerUserMax = 10
     /// How often the server pings; a connection silent for 2.5 of these is closed.
     var pingMilliseconds = 25_000
+    /// How soon after an entry a ping follows that finds out whether it was taken.
+    var deliveryPingMilliseconds = 1000
     /// What `Welcome` tells clients.
     var heartbeatMilliseconds = 30_000
     /// Conversations that `Welcome` lists.

@@ -29,6 +29,7 @@ final class GatewayShard {
     private var acknowledgements = ByteQueue()
     /// Of the running `committed`.
     private var deliveries = 0
+    private var movedSessions: [ClientSession] = []
     private var sweepTick: UInt64 = 0
     private(set) var isDraining = false
 
@@ -391,6 +392,23 @@ final class GatewayShard {
             if session.expiresAt <= now { expired.append(session.sessionHash) }
         }
         if !expired.isEmpty { onExpired?(expired) }
+    }
+
+    // MARK: - Delivered positions
+
+    /// A session was sent something since its last ping: it is pinged soon, so that what it has taken is known when it
+    /// connects again.
+    func sessionMoved(_ session: ClientSession) {
+        if movedSessions.isEmpty {
+            _ = loop.schedule(after: .milliseconds(limits.deliveryPingMilliseconds)) { [self] in pingMoved() }
+        }
+        movedSessions.append(session)
+    }
+
+    private func pingMoved() {
+        let sessions = movedSessions
+        movedSessions = []
+        for session in sessions { session.ping() }
     }
 
     /// Told of sessions that may have run out, to ask for again.

@@ -6,7 +6,7 @@ import Core
 /// Follows the rules of presence (DESIGN R3): events carry a running number within a registration; whenever
 /// continuity is lost, everything is announced again.
 struct PresenceQueue {
-    /// Events that may wait; beyond it they are dropped and everything is announced again.
+    /// Events that may wait, beside one for each user; beyond it they are dropped and everything is announced again.
     static let eventsMax = 100_000
 
     private struct Present {
@@ -17,8 +17,14 @@ struct PresenceQueue {
     private var users: [String: Present] = [:]
     private var waiting: [PresenceEvent] = []
     private var nextNumber = 1
+    /// The highest number handed out in this registration, whether or not an answer came.
+    private var sentThrough = 0
+    private let waitingMax: Int
     private var needsAnnouncement = true
     private(set) var registration: Int?
+
+    /// - Parameter waitingMax: Events that may wait, beside one for each user.
+    init(waitingMax: Int = PresenceQueue.eventsMax) { self.waitingMax = waitingMax }
 
     /// Users with a connection here.
     var userCount: Int { users.count }
@@ -40,6 +46,7 @@ struct PresenceQueue {
         guard number != registration else { return }
         registration = number
         nextNumber = 1
+        sentThrough = 0
         loseContinuity()
     }
 
@@ -47,6 +54,9 @@ struct PresenceQueue {
     mutating func loseContinuity() {
         waiting = []
         needsAnnouncement = true
+        // Numbers that were sent may have been applied although no answer came; under one of them an announcement
+        // would be taken for a repeat and dropped. It may skip numbers, so it takes fresh ones.
+        nextNumber = max(nextNumber, sentThrough + 1)
     }
 
     /// The next batch to send, the same until `taken` or a loss of continuity; `nil` when there is nothing to say, or no
@@ -60,7 +70,9 @@ struct PresenceQueue {
             waiting.append(PresenceEvent(kind: .announceEnd))
         }
         guard !waiting.isEmpty else { return nil }
-        return (registration, nextNumber, Array(waiting.prefix(PresenceEvents.eventsMax)))
+        let batch = Array(waiting.prefix(PresenceEvents.eventsMax))
+        sentThrough = max(sentThrough, nextNumber + batch.count - 1)
+        return (registration, nextNumber, batch)
     }
 
     /// A batch of `next` was applied.
@@ -73,7 +85,8 @@ struct PresenceQueue {
     private mutating func push(_ event: PresenceEvent) {
         // An announcement that is still to be made names everybody anyway.
         guard !needsAnnouncement else { return }
-        guard waiting.count < Self.eventsMax else { return loseContinuity() }
+        // An announcement itself waits here, so it must not count as too much.
+        guard waiting.count < waitingMax + users.count else { return loseContinuity() }
         waiting.append(event)
     }
 

@@ -156,8 +156,11 @@ final class LogEntries {
 
     private func sequences(of state: ConversationState) throws -> [Int64: Int] {
         if let sequences = state.sequences { return sequences }
+        // The tail first: what leaves it meanwhile is in the index by then. The other way round an entry that an index
+        // run takes over in between would be in neither, and its repeat a second entry.
+        let runs = tail.runs(of: state.number)
         var sequences = try LogIndexQueries.hashes(of: state.number, index)
-        for run in tail.runs(of: state.number) {
+        for run in runs {
             for (offset, hash) in run.hashes.enumerated() where hash != 0 { sequences[hash] = run.first + offset }
         }
         for item in uncommitted where item.conversation == state.number && item.hash != 0 {

@@ -76,7 +76,8 @@ final class LogIndexer: @unchecked Sendable {
         connection.close()
     }
 
-    private func runOnce() throws {
+    /// One run over what waits; on the indexer's thread once `start` was called.
+    func runOnce() throws {
         guard let (entries, watermark) = tail.beginIndexing() else { return }
         try connection.transaction {
             let insert = try connection.prepare("INSERT INTO x (i, r, h) VALUES (?, ?, ?)")

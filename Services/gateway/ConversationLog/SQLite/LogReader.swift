@@ -22,22 +22,33 @@ final class LogReader {
     /// A page of a conversation's entries.
     func read(_ conversationID: String, _ range: EntryRange, limit: Int, bytesMax: Int) throws -> EntryPage {
         var page = EntryPage()
-        guard let number = try number(of: conversationID) else { return page }
+        guard limit > 0, let number = try number(of: conversationID) else { return page }
         // The tail first: what leaves it meanwhile is in the index by then.
         let runs = tail.runs(of: number)
         page.head = try runs.last?.last ?? LogIndexQueries.head(of: number, connection)
         let bounds: ClosedRange<Int>
         switch range {
         case .after(let sequence):
-            guard sequence < page.head else { return page }
-            bounds = sequence + 1...min(sequence + limit, page.head)
+            // Nothing comes before 1; a key below it would lie in the conversation before this one.
+            let first = max(sequence, 0)
+            guard first < page.head else { return page }
+            bounds = first + 1...min(first + min(limit, page.head), page.head)
         case .before(let sequence):
-            let last = min(sequence.map { $0 - 1 } ?? page.head, page.head)
-            guard last >= 1 else { return page }
-            bounds = max(last - limit + 1, 1)...last
+            let end = min(sequence ?? Int.max, page.head + 1)
+            guard end > 1 else { return page }
+            bounds = max(end - min(limit, page.head), 1)...end - 1
+            // Newest first, so that what `bytesMax` leaves out is at the far end and the next page begins there.
+            for run in runs.reversed() where page.bytes.count < bytesMax {
+                try readTail(run, bounds, bytesMax, isBackwards: true, &page)
+            }
+            try readIndexed(number, bounds, below: runs.first?.first ?? Int.max, bytesMax, isBackwards: true, &page)
+            page.entries.reverse()
+            return page
         }
-        try readIndexed(number, bounds, below: runs.first?.first ?? Int.max, bytesMax, &page)
-        for run in runs where page.bytes.count < bytesMax { try readTail(run, bounds, bytesMax, &page) }
+        try readIndexed(number, bounds, below: runs.first?.first ?? Int.max, bytesMax, isBackwards: false, &page)
+        for run in runs where page.bytes.count < bytesMax {
+            try readTail(run, bounds, bytesMax, isBackwards: false, &page)
+        }
         return page
     }
 
@@ -78,12 +89,14 @@ final class LogReader {
         _ bounds: ClosedRange<Int>,
         below tailStart: Int,
         _ bytesMax: Int,
+        isBackwards: Bool,
         _ page: inout EntryPage
     ) throws {
         let last = min(bounds.upperBound, tailStart - 1)
         guard bounds.lowerBound <= last else { return }
         let statement = try connection.prepare(
             "SELECT x.i, log.b FROM x JOIN log ON log.i = x.r WHERE x.i BETWEEN ? AND ? ORDER BY x.i"
+                + (isBackwards ? " DESC" : "")
         )
         defer { statement.reset() }
         try statement.bind(LogSchema.indexKey(conversation: number, sequence: bounds.lowerBound), at: 1)
@@ -97,12 +110,14 @@ final class LogReader {
         _ run: LogTail.Run,
         _ bounds: ClosedRange<Int>,
         _ bytesMax: Int,
+        isBackwards: Bool,
         _ page: inout EntryPage
     ) throws {
-        let wanted = bounds.clamped(to: run.first...run.last)
         guard bounds.overlaps(run.first...run.last) else { return }
+        let wanted = bounds.clamped(to: run.first...run.last)
+        let order = isBackwards ? Array(wanted.reversed()) : Array(wanted)
         let statement = try connection.prepare("SELECT b FROM log WHERE i = ?")
-        for sequence in wanted where page.bytes.count < bytesMax {
+        for sequence in order where page.bytes.count < bytesMax {
             guard let row = run.row(of: sequence) else { return }
             try statement.bind(row, at: 1)
             guard try statement.step() else { return }

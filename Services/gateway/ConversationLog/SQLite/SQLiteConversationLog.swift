@@ -19,7 +19,8 @@ final class SQLiteConversationLog: ConversationLog {
         var isStopping = false
     }
 
-    private let lock: FileLock
+    /// Given up by `close`, so that the files can be opened again at once.
+    private let lock: Mutex<FileLock?>
     private let writer: LogWriter
     private let indexer: LogIndexer
     private let reads = Mutex(ReadQueue())
@@ -40,10 +41,11 @@ final class SQLiteConversationLog: ConversationLog {
         committed: @escaping LogWriter.Committed
     ) throws {
         let files = LogFiles(directory: directory)
-        lock = try FileLock(
+        let owned = try FileLock(
             protecting: files.log,
             advice: "Stop the other gateway, or give all of them a redis:// store, which many can share."
         )
+        lock = Mutex(owned)
         let connection = try files.openWriter()
         let tail = LogTail()
         indexer = try LogIndexer(files: files, tail: tail, log: log)
@@ -104,6 +106,7 @@ final class SQLiteConversationLog: ConversationLog {
                 wake.signal()
                 ended.wait()
                 indexer.stop()
+                lock.withLock { $0 = nil }
                 continuation.resume()
             }
         }

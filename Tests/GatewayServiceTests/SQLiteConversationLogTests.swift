@@ -1,0 +1,318 @@
+import Core
+import Foundation
+import Net
+import Storage
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import GatewayService
+
+@Suite("SQLite conversation log")
+struct SQLiteConversationLogTests {
+    private let directory: TemporaryDirectory
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    /// Opens, runs and closes, so that the next one can open the same files.
+    @discardableResult
+    private func withLog<Value>(
+        _ path: String? = nil,
+        _ body: (LogFixture) async throws -> Value
+    ) async throws -> Value {
+        let fixture = try LogFixture(path ?? directory.path)
+        let value = try await body(fixture)
+        await fixture.log.close()
+        return value
+    }
+
+    /// A copy of the files as they are: what a crash would leave at this moment.
+    private func crashImage(_ names: [String] = ["index.db", "index.db-wal", "log.db", "log.db-wal"]) throws
+        -> TemporaryDirectory
+    {
+        let image = try TemporaryDirectory()
+        for name in names where FileManager.default.fileExists(atPath: directory.file(name)) {
+            try FileManager.default.copyItem(atPath: directory.file(name), toPath: image.file(name))
+        }
+        return image
+    }
+
+    @Test("gives dense sequences to many conversations and batches")
+    func dense() async throws {
+        try await withLog { log async throws in
+            let batches = (0..<60).map { batch in
+                (0..<20).map { Draft(conversationID: "c:u\($0 % 7)", content: "\(batch).\($0)") }
+            }
+            let outcomes = await log.append(batches: batches)
+            var seen: [String: Set<Int>] = [:]
+            for (drafts, outcomes) in zip(batches, outcomes) {
+                for (draft, outcome) in zip(drafts, outcomes) {
+                    guard case .appended(let sequence) = outcome else {
+                        Issue.record("\(outcome)")
+                        continue
+                    }
+                    #expect(seen[draft.conversationID, default: []].insert(sequence).inserted)
+                }
+            }
+            for (name, sequences) in seen {
+                #expect(sequences == Set(1...sequences.count))
+                let page = try await log.read(name, .after(0))
+                #expect(page.sequences == Array(1...sequences.count))
+                #expect(page.head == sequences.count)
+                // Within a batch the order is kept.
+                for batch in 0..<60 {
+                    let own = page.contents.filter { $0.hasPrefix("\(batch).") }
+                    #expect(own == own.sorted { Int($0.split(separator: ".")[1]) ?? 0 < Int($1.split(separator: ".")[1]) ?? 0 })
+                }
+            }
+        }
+    }
+
+    @Test("what was queued together is committed together, the interval apart")
+    func groups() async throws {
+        let fixture = try LogFixture(directory.path, interval: 20)
+        await fixture.append(Draft())
+        let before = fixture.waiters.commits.load(ordering: .relaxed)
+        _ = await fixture.append(batches: (0..<50).map { [Draft(content: "\($0)")] })
+        #expect(fixture.waiters.commits.load(ordering: .relaxed) - before < 25)
+        await fixture.log.close()
+    }
+
+    @Test("the same client_id from the same sender is the same entry, for ever")
+    func idempotent() async throws {
+        let draft = Draft(clientID: "k1", content: "first")
+        let again = Draft(clientID: "k1", content: "again")
+        let repeated = Outcome.repeated(1, content: "first")
+        try await withLog { log async throws in
+            #expect(await log.append([draft, again]) == [.appended(1), repeated])
+            #expect(await log.append(again) == repeated)
+            #expect(await log.append(batches: [[again], [again, again]]) == [[repeated], [repeated, repeated]])
+        }
+        try await withLog { #expect(await $0.append(again) == repeated) }
+        for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: directory.file("index.db\(suffix)")) }
+        try await withLog { #expect(await $0.append(again) == repeated) }
+        try await withLog { log async throws in
+            #expect(await log.append(again) == repeated)
+            #expect(try await log.read("c:u1", .after(0)).contents == ["first"])
+        }
+    }
+
+    @Test("another sender, another conversation or no client_id is another message")
+    func notRepeats() async throws {
+        try await withLog { log async throws in
+            let outcomes = await log.append([
+                Draft(clientID: "k"), Draft(sender: "a1", addressee: "u1", clientID: "k"), Draft(conversationID: "c:u2", clientID: "k"),
+                Draft(), Draft(), Draft(clientID: "K"), Draft(clientID: "k "),
+            ])
+            #expect(outcomes == [1, 2, 1, 3, 4, 5, 6].map { .appended($0) })
+        }
+    }
+
+    @Test("client_ids that look alike are different", arguments: [("e\u{301}", "é"), ("a\0b", "a"), ("1\0", "1")])
+    func lookalikes(one: String, other: String) async throws {
+        try await withLog { log async throws in
+            #expect(await log.append([Draft(clientID: one), Draft(clientID: other)]) == [.appended(1), .appended(2)])
+            #expect(await log.append(Draft(clientID: one)).sequence == 1)
+            #expect(await log.append(Draft(clientID: other)).sequence == 2)
+        }
+    }
+
+    @Test("sender and addressee become members by their entry")
+    func members() async throws {
+        try await withLog { log async throws in
+            func members(_ draft: Draft) async -> [String] {
+                switch await log.outcomes([draft])[0] {
+                case .appended(_, let members), .repeated(_, _, let members): members.sorted()
+                default: []
+                }
+            }
+            #expect(await members(Draft(clientID: "k")) == ["a1", "u1"])
+            #expect(await members(Draft(sender: "a2", addressee: "u1")) == ["a1", "a2", "u1"])
+            #expect(await members(Draft(addressee: nil)) == ["a1", "a2", "u1"])
+            #expect(await members(Draft(addressee: "a9", clientID: "k")) == ["a1", "a2", "u1"])
+        }
+        try await withLog { log async throws in
+            let outcome = await log.outcomes([Draft(sender: "a3", addressee: "u1")])[0]
+            guard case .appended(5, let members) = outcome else {
+                Issue.record("\(outcome)")
+                return
+            }
+            #expect(members.sorted() == ["a1", "a2", "a3", "u1"])
+            #expect(try await log.positions(of: "a2") == [MemberPosition(conversationID: "c:u1", delivered: 0, head: 5)])
+            #expect(try await log.positions(of: "a9") == [])
+        }
+    }
+
+    @Test("a delivered position goes forward only, and is there after reopening")
+    func delivered() async throws {
+        try await withLog { log async throws in
+            await log.append((0..<9).map { Draft(content: "\($0)") } + [Draft(conversationID: "c:u2", sender: "u2")])
+            for sequence in [5, 3] { log.log.setDelivered(user: "a1", conversationID: "c:u1", sequence: sequence) }
+            #expect(try await eventually { try await log.position(of: "a1", in: "c:u1")?.delivered == 5 })
+            log.log.setDelivered(user: "a1", conversationID: "c:u1", sequence: 4)
+            log.log.setDelivered(user: "a1", conversationID: "c:u2", sequence: 1)
+            log.log.setDelivered(user: "stranger", conversationID: "c:u1", sequence: 9)
+            log.log.setDelivered(user: "a1", conversationID: "c:none", sequence: 9)
+            #expect(try await eventually { try await log.position(of: "a1", in: "c:u2")?.delivered == 1 })
+            #expect(try await log.position(of: "a1", in: "c:u1")?.delivered == 5)
+            #expect(try await log.position(of: "u1", in: "c:u1")?.delivered == 0)
+            #expect(try await log.position(of: "stranger", in: "c:u1") == nil)
+            // Not yet stored when the log is closed: stored by it.
+            log.log.setDelivered(user: "u1", conversationID: "c:u1", sequence: 8)
+        }
+        try await withLog { log async throws in
+            let positions = try await log.positions(of: "a1")
+            #expect(
+                positions == [
+                    MemberPosition(conversationID: "c:u1", delivered: 5, head: 9),
+                    MemberPosition(conversationID: "c:u2", delivered: 1, head: 1),
+                ]
+            )
+            #expect(try await log.position(of: "u1", in: "c:u1")?.delivered == 8)
+        }
+    }
+
+    @Test("a second owner is refused, and told what to do")
+    func secondOwner() async throws {
+        try await withLog { log async throws in
+            let error = #expect(throws: StorageError.self) { try LogFixture(directory.path) }
+            #expect(error.map { "\($0)" }?.contains("redis://") == true)
+            try await log.check()
+            #expect(await log.append(Draft()) == .appended(1))
+        }
+        try await withLog { #expect(await $0.append(Draft()) == .appended(2)) }
+    }
+
+    @Test("after close reads fail and the files can be opened at once")
+    func closed() async throws {
+        for round in 1...5 {
+            let fixture = try LogFixture(directory.path)
+            #expect(await fixture.append(Draft()) == .appended(round))
+            await fixture.log.close()
+            await #expect(throws: (any Error).self) { try await fixture.check() }
+        }
+    }
+
+    @Test("a crash loses nothing that was reported")
+    func crash() async throws {
+        let fixture = try LogFixture(directory.path)
+        let reported = Mutex<[String: Int]>([:])
+        let isEnough = Atomic(false)
+        var images: [(TemporaryDirectory, [String: Int])] = []
+        // Far fewer pages than start a checkpoint, so the write-ahead log only grows while it is copied.
+        let appending = Task { [waiters = fixture.waiters, log = fixture.log] in
+            for number in 0..<300 where !isEnough.load(ordering: .relaxed) {
+                let drafts = (0..<2).map {
+                    Draft(conversationID: "c:u\((number + $0) % 5)", clientID: "\(number).\($0)", content: "\(number).\($0)")
+                }
+                let batch = AppendBatch(drafts)
+                let outcomes = await withCheckedContinuation { continuation in
+                    waiters.add(batch, continuation)
+                    log.append(Handover(batch))
+                }
+                reported.withLock { reported in
+                    for (draft, outcome) in zip(drafts, outcomes) {
+                        reported["\(draft.conversationID) \(draft.content)"] = Outcome(outcome).sequence
+                    }
+                }
+            }
+        }
+        for count in [20, 100, 250] {
+            #expect(await eventually { reported.withLock { $0.count } >= count })
+            let known = reported.withLock { $0 }
+            images.append((try crashImage(), known))
+        }
+        isEnough.store(true, ordering: .relaxed)
+        await appending.value
+        images.append((try crashImage(), reported.withLock { $0 }))
+        await fixture.log.close()
+        for (image, known) in images {
+            try await withLog(image.path) { log async throws in
+                for user in 0..<5 {
+                    let page = try await log.read("c:u\(user)", .after(0))
+                    #expect(page.sequences == Array(1..<page.head + 1))
+                    for (name, sequence) in known where name.hasPrefix("c:u\(user) ") {
+                        #expect(page.sequences.count >= sequence)
+                        #expect("c:u\(user) " + page.contents[sequence - 1] == name)
+                    }
+                    let content = try #require(page.contents.first)
+                    let again = await log.append(Draft(conversationID: "c:u\(user)", clientID: content))
+                    #expect(again == .repeated(1, content: content))
+                    #expect(await log.append(Draft(conversationID: "c:u\(user)")) == .appended(page.head + 1))
+                }
+            }
+        }
+    }
+
+    @Test("a log that was put back to an earlier copy makes its index again")
+    func earlierLog() async throws {
+        try await withLog { log async throws in
+            await log.append((1...5).map { Draft(clientID: "k\($0)", content: "old \($0)") })
+        }
+        let earlier = try crashImage()
+        try await withLog { log async throws in
+            await log.append((6...9).map { Draft(clientID: "k\($0)", content: "lost \($0)") })
+            await log.append(Draft(conversationID: "c:lost", content: "lost"))
+        }
+        for name in ["log.db", "log.db-wal", "log.db-shm"] {
+            try? FileManager.default.removeItem(atPath: directory.file(name))
+        }
+        try FileManager.default.copyItem(atPath: earlier.file("log.db"), toPath: directory.file("log.db"))
+        for round in 0..<2 {
+            try await withLog { log async throws in
+                let page = try await log.read("c:u1", .after(0))
+                #expect(page.sequences == Array(1..<6 + round))
+                #expect(try await log.read("c:lost", .after(0)) == Page(EntryPage()))
+                #expect(await log.append(Draft(clientID: "k3")) == .repeated(3, content: "old 3"))
+                #expect(await log.append(Draft(clientID: "k\(7 + round)", content: "new")) == .appended(6 + round))
+            }
+        }
+        try await withLog { log async throws in
+            let expected = (1...5).map { "old \($0)" } + ["new", "new"]
+            #expect(try await log.read("c:u1", .after(0)).contents == expected)
+        }
+    }
+
+    @Test("a full disk refuses whole batches, and stores nothing of them")
+    func full() async throws {
+        let files = LogFiles(directory: directory.path)
+        let connection = try files.openWriter()
+        let tail = LogTail()
+        let log = Log(service: "test", level: .error, descriptor: -1)
+        let indexer = try LogIndexer(files: files, tail: tail, log: log)
+        let waiters = CommitWaiters()
+        let writer = try LogWriter(
+            files: files,
+            connection: connection,
+            tail: tail,
+            indexer: indexer,
+            log: log,
+            intervalMilliseconds: 0,
+            committed: { waiters.committed($0) }
+        )
+        try connection.setPragma("max_page_count", try connection.pragma("page_count") + 8)
+        writer.start()
+        func append(_ drafts: [Draft]) async -> [Outcome] {
+            let batch = AppendBatch(drafts)
+            return await withCheckedContinuation { continuation in
+                waiters.add(batch, continuation)
+                writer.append(Handover(batch))
+            }.map(Outcome.init)
+        }
+        let large = String(repeating: "x", count: 9000)
+        #expect(await append([Draft(clientID: "k1")]) == [.appended(1)])
+        let failed = await append([Draft(clientID: "k2")] + (0..<9).map { _ in Draft(content: large) } + [Draft(clientID: "k1")])
+        #expect(failed == [Outcome](repeating: .failed(.storageFull), count: 11))
+        #expect(await append([Draft(clientID: "k2"), Draft(clientID: "k1")]).map(\.sequence) == [2, 1])
+        #expect(await append([Draft(conversationID: "c:u2", content: large)]) == [.appended(1)])
+        let reader = try LogReader(files: files, tail: tail)
+        #expect(Page(try reader.read("c:u1", .after(0), limit: 100, bytesMax: 1 << 20)).sequences == [1, 2])
+        // Stopping blocks until the writer's thread has ended: not on one of the test runner's threads.
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                writer.stop()
+                continuation.resume()
+            }
+        }
+    }
+}
