@@ -11,6 +11,7 @@ struct InternalRoutes: RouteGroup {
 
     func register(in router: inout Router) {
         router.add(.post, "/internal/sessions/verify", verify)
+        router.add(.post, "/internal/sessions/check", check)
         router.add(.get, "/internal/revocations", revocations)
         router.add(.post, "/internal/users/lookup", lookUp)
     }
@@ -30,6 +31,20 @@ struct InternalRoutes: RouteGroup {
                 expiresAt: verified.session.expiresAt
             )
         )
+    }
+
+    @Sendable private func check(_ request: Request) async throws -> Response {
+        let body = try await request.json(SessionCheckRequest.self, upTo: 131_072)
+        guard body.sessionHashes.count <= SessionCheckRequest.sessionsMax else {
+            let rule = "must have at most \(SessionCheckRequest.sessionsMax) items"
+            throw AuthError.invalidField("session_hashes", rule: rule)
+        }
+        var alive: [SessionCheck.Alive] = []
+        for wire in body.sessionHashes {
+            guard let hash = SessionHash(wire: wire), let verified = try await sessions.verify(hash) else { continue }
+            alive.append(.init(sessionHash: wire, expiresAt: verified.session.expiresAt))
+        }
+        return try Response.json(SessionCheck(alive: alive))
     }
 
     @Sendable private func revocations(_ request: Request) async throws -> Response {

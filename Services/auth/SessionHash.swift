@@ -20,6 +20,12 @@ struct SessionHash: Sendable, Hashable {
         self.init(digest: bytes)
     }
 
+    /// The hash from its wire form; `nil` unless it is base64url of 32 bytes.
+    init?(wire: String) {
+        guard let bytes = Base64URL.decode(wire) else { return nil }
+        self.init(bytes: bytes)
+    }
+
     private init(digest: [UInt8]) {
         func word(_ index: Int) -> UInt64 {
             digest[index * 8..<index * 8 + 8].reduce(0) { $0 << 8 | UInt64($1) }

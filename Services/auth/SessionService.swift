@@ -165,7 +165,11 @@ final class SessionService: Sendable {
     /// Counts as a use of it.
     func verify(_ id: String) async throws -> VerifiedSession? {
         guard SessionID.isPlausible(id) else { return nil }
-        let hash = SessionHash(of: id)
+        return try await verify(SessionHash(of: id))
+    }
+
+    /// The same for whoever knows only the session's hash.
+    func verify(_ hash: SessionHash) async throws -> VerifiedSession? {
         let now = clock.now()
         let (cached, removals) = state.withLock { state in
             (state.cache.find(hash, now: now), state.cache.removals)
