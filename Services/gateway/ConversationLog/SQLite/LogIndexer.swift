@@ -9,9 +9,9 @@ import Synchronization
 /// Large runs make it cheap (5 µs an entry at 128 k entries, 10 at 16 k); it never delays a commit, which goes to
 /// another file.
 final class LogIndexer: @unchecked Sendable {
-    /// An index run starts when that many entries wait for it …
+    /// An index run starts when that many entries wait for it.
     static let runEntries = 128 * 1024
-    /// … or when some have waited that long.
+    /// It also starts when some have waited that long.
     static let runInterval = DispatchTimeInterval.seconds(30)
 
     // `@unchecked`: `connection` is used by the thread alone once `start` was called.
