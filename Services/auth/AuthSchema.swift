@@ -2,7 +2,8 @@ import Storage
 
 /// The steps of auth's database, oldest first.
 ///
-/// Only ever appended to. /// Times are milliseconds since 1970. A deleted account stays as a tombstone, so that its id is never given out again.
+/// Only ever appended to. Times are milliseconds since 1970. A deleted account stays as a tombstone, so that its id is
+/// never given out again.
 enum AuthSchema {
     static let migrations: [Migration] = [
         Migration(

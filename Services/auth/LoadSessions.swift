@@ -19,7 +19,8 @@ struct LoadSessions {
 
     /// Makes `count` users with a session each.
     ///
-    /// A customer and an agent in turn until there are `agents` agents, then customers. Users of an earlier call get another session.
+    /// A customer and an agent in turn until there are `agents` agents, then customers. Users of an earlier call get
+    /// another session.
     ///
     /// - Parameter emit: Given each batch once it is stored.
     func create(count: Int, agents: Int, now: Timestamp, emit: ([Line]) throws -> Void) async throws {

@@ -13,7 +13,9 @@ struct RevocationFeedTests {
     /// A feed whose waits end only by news, close or cancellation.
     private func feed(trimmedThrough: Int = 0) -> RevocationFeed {
         RevocationFeed(RevocationState(epoch: "e", trimmedThrough: trimmedThrough)) { _ in
-            try await Task.sleep(for: .seconds(3600))
+            let (never, continuation) = AsyncStream<Void>.makeStream()
+            for await _ in never {}
+            continuation.finish()
         }
     }
 
