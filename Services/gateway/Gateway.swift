@@ -46,7 +46,7 @@ final class Gateway: Sendable {
         box.shard.value.attach(connection, handshake, verdict)
     }
 
-    /// A commit's batches: every shard serves its own connections. On the log's thread.
+    /// A commit's batches: every shard serves its own connections; on the log's thread.
     func committed(_ batches: Handover<[AppendBatch]>) {
         onEachLoop { $0.committed(batches.value) }
     }

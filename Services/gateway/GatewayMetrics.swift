@@ -2,7 +2,9 @@ import Core
 import ServiceKit
 import WebSocket
 
-/// What the gateway counts. Counters are atomics; the hot path touches two a message.
+/// What the gateway counts.
+///
+/// Counters are atomics; the hot path touches two a message.
 struct GatewayMetrics: Sendable {
     private let connectionsOpen: Gauge
     private let connectionsTotal: Counter
@@ -20,8 +22,16 @@ struct GatewayMetrics: Sendable {
         repeated = metrics.counter("gateway_messages_repeated_total", help: "Messages that were stored before.")
         failed = metrics.counter("gateway_messages_failed_total", help: "Messages that could not be stored.")
         deliveries = metrics.counter("gateway_deliveries_total", help: "Committed entries offered to other devices.")
-        refused = metrics.counters("gateway_frames_refused_total", help: "Frames answered with Error.", labels: ["code"])
-        closings = metrics.counters("gateway_closed_total", help: "WebSockets that the gateway closed.", labels: ["code"])
+        refused = metrics.counters(
+            "gateway_frames_refused_total",
+            help: "Frames answered with Error.",
+            labels: ["code"]
+        )
+        closings = metrics.counters(
+            "gateway_closed_total",
+            help: "WebSockets that the gateway closed.",
+            labels: ["code"]
+        )
     }
 
     func opened() {

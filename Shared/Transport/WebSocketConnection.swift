@@ -3,7 +3,9 @@ import Glibc
 package import Net
 package import WebSocket
 
-/// What a WebSocket's owner is told. All calls come on the connection's loop.
+/// What a WebSocket's owner is told.
+///
+/// All calls come on the connection's loop.
 package protocol WebSocketHandler: AnyObject {
     /// A whole text message, valid UTF-8; the bytes are valid during the call only.
     func received(text: UnsafeMutableRawBufferPointer)
@@ -110,9 +112,7 @@ package final class WebSocketConnection: Channel {
     /// How many bytes wait for the socket.
     package var outboundCount: Int { outbound.count }
 
-    /// Queues a message of `payloadLength` bytes, which `write` fills in at once. Dropped when the connection closes.
-    ///
-    /// `@inlinable` is not needed: one call a message.
+    /// Queues a message of `payloadLength` bytes, which `write` fills in at once; dropped when the connection closes.
     package func send(
         _ opcode: Opcode = .text,
         payloadLength: Int,
@@ -194,6 +194,7 @@ package final class WebSocketConnection: Channel {
         updateInterest()
     }
 
+    /// Takes messages again, those first that were read before the pause.
     package func resumeReading() {
         guard isPaused else { return }
         isPaused = false

@@ -37,7 +37,9 @@ struct ClientFrameTests {
 
     @Test("members come in any order, and white space between them")
     func order() {
-        #expect(decode(" {\n\"content\" : \"x\" ,\t\"to_user_id\":\"a\", \"type\":\"Chat\" } ").frame == chat("x", to: "a"))
+        #expect(
+            decode(" {\n\"content\" : \"x\" ,\t\"to_user_id\":\"a\", \"type\":\"Chat\" } ").frame == chat("x", to: "a")
+        )
     }
 
     @Test("a null is the same as nothing")
@@ -95,7 +97,8 @@ struct ClientFrameTests {
             (#"{"type":"Chat","content":"x","file_id":false}"#, "file_id"),
             (#"{"type":"Chat","content":"x","client_id":""}"#, "client_id"),
             (#"{"type":"Chat","content":"x","client_id":5}"#, "client_id"),
-            (#"{"type":"Delivered"}"#, "conversation_id"), (#"{"type":"Delivered","conversation_id":1}"#, "conversation_id"),
+            (#"{"type":"Delivered"}"#, "conversation_id"),
+            (#"{"type":"Delivered","conversation_id":1}"#, "conversation_id"),
             (#"{"type":"Delivered","conversation_id":"c:u1"}"#, "seq"),
             (#"{"type":"Delivered","conversation_id":"c:u1","seq":"1"}"#, "seq"),
             (#"{"type":"Delivered","conversation_id":"c:u1","seq":-1}"#, "seq"),
@@ -133,7 +136,9 @@ struct ClientFrameTests {
 
     @Test(
         "what is no JSON object is malformed",
-        arguments: ["", "x", "[]", "\"Chat\"", #"{"type":"Chat","content":"x""#, #"{"type":"Chat","content":"\ud800"}"#]
+        arguments: [
+            "", "x", "[]", "\"Chat\"", #"{"type":"Chat","content":"x""#, #"{"type":"Chat","content":"\ud800"}"#,
+        ]
     )
     func malformed(text: String) {
         guard case .refused(let code, let message) = decode(text).frame else {
@@ -148,7 +153,8 @@ struct ClientFrameTests {
         "a member given twice leaves open which is meant",
         arguments: [
             #"{"type":"Chat","type":"Chat","content":"x"}"#, #"{"type":"Chat","content":"x","content":"y"}"#,
-            #"{"type":"Chat","content":"x","to":"a","to_user_id":"b"}"#, #"{"type":"Chat","content":"x","to":null,"to":"a"}"#,
+            #"{"type":"Chat","content":"x","to":"a","to_user_id":"b"}"#,
+            #"{"type":"Chat","content":"x","to":null,"to":"a"}"#,
             #"{"type":"Chat","content":"x","from":"u1","from_user_id":"u1"}"#,
         ]
     )

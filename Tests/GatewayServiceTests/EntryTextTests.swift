@@ -169,7 +169,8 @@ struct ChatEntryTests {
     @Test(
         "with its head it is the frame that clients are sent",
         arguments: [
-            "hello", nasty, #""timestamp":"2020-01-01T00:00:00.000Z""#, #"\"timestamp\":\""#, #"","id":"x","client_id":"y"#,
+            "hello", nasty, #""timestamp":"2020-01-01T00:00:00.000Z""#, #"\"timestamp\":\""#,
+            #"","id":"x","client_id":"y"#,
             #"{"type":"Chat","id":"fake","from_user_id":"mallory"}"#, "\\", "\"",
         ]
     )

@@ -89,7 +89,10 @@ struct LogReadTests {
         }
     }
 
-    @Test("a page of so many bytes ends at the far end of its range, and has one entry at least", arguments: Layout.allCases)
+    @Test(
+        "a page of so many bytes ends at the far end of its range, and has one entry at least",
+        arguments: Layout.allCases
+    )
     func bytesMax(layout: Layout) throws {
         let bench = try bench(layout)
         let page = try bench.reader.read("c:u1", .after(0), limit: 1000, bytesMax: 1 << 20)
@@ -197,7 +200,10 @@ struct LogReadTests {
     @Test("a conversation takes as many entries as its sequences have bits, not more")
     func longest() throws {
         try LogBench(directory.path).commit([Draft(clientID: "k1")])
-        try LogFiles(directory: directory.path).openWriter().run("UPDATE log SET q = ?", Int64(LogSchema.sequenceMax - 1))
+        try LogFiles(directory: directory.path).openWriter().run(
+            "UPDATE log SET q = ?",
+            Int64(LogSchema.sequenceMax - 1)
+        )
         let bench = try LogBench(directory.path)
         let outcomes = try bench.commit([Draft(clientID: "k2"), Draft(clientID: "k3"), Draft(conversationID: "c:u2")])
         #expect(outcomes == [.appended(LogSchema.sequenceMax), .failed(.storageFull), .appended(1)])

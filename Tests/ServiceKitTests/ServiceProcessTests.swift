@@ -108,14 +108,19 @@ struct ServiceProcessTests {
         struct Broken: Error {}
         let process = try makeProcess()
         let ended = Atomic<Bool>(false)
+        let (never, held) = AsyncStream.makeStream(of: Void.self)
         process.background("waits") {
-            try? await Task.sleep(for: .seconds(3600))
+            // Ends by cancellation only, since nobody finishes it.
+            for await _ in never {}
             ended.store(true, ordering: .relaxed)
         }
         process.background("breaks") { throw Broken() }
         let server = try process.listen(at: SettingsCatalogue.presenceListen, Router())
         await #expect(throws: ServiceProcess.BackgroundFailure.self) { try await process.untilSignal(server) }
+        let endedEarly = ended.load(ordering: .relaxed)
+        #expect(!endedEarly)
         await process.tearDown()
+        withExtendedLifetime(held) {}
         let hasEnded = ended.load(ordering: .relaxed)
         #expect(hasEnded)
     }

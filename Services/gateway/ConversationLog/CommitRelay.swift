@@ -10,7 +10,9 @@ final class CommitRelay: Sendable {
 
     func connect(_ gateway: Gateway) { self.gateway.withLock { $0 = gateway } }
 
-    /// On the log's thread. Delivery first: nobody waits for the log lines. Both only read the batches.
+    /// On the log's thread.
+    ///
+    /// Delivery first: nobody waits for the log lines. Both only read the batches.
     func committed(_ batches: Handover<[AppendBatch]>) {
         gateway.withLock { $0 }?.committed(batches)
         audit.record(batches.value)

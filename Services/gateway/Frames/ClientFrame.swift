@@ -58,7 +58,9 @@ enum ClientFrame {
     private enum Name: Int {
         case type, content, contentType, from, to, clientID, fileID, conversationID, sequence
 
-        /// `nil` for a name that means nothing here. Told apart by length first, so a name costs one comparison.
+        /// `nil` for a name that means nothing here.
+        ///
+        /// Told apart by length first, so a name costs one comparison.
         init?(_ key: JSONSlice) {
             guard !key.hasEscapes else {
                 // Nobody needs to escape these names, and who does it all the same means the same.
@@ -91,7 +93,9 @@ enum ClientFrame {
 
         subscript(_ name: Name) -> JSONSlice? { values[name.rawValue] }
 
-        /// Two values for one name leave open which is meant: false. A null is the same as nothing.
+        /// Two values for one name leave open which is meant: false.
+        ///
+        /// A null is the same as nothing.
         mutating func set(_ name: Name, _ value: JSONSlice) -> Bool {
             let bit: UInt16 = 1 << name.rawValue
             guard given & bit == 0 else { return false }
@@ -135,7 +139,10 @@ enum ClientFrame {
         if type.equalsIgnoringCase("Chat") { return .chat(try decodeChat(members, sender: sender, clientID: clientID)) }
         if type.equalsIgnoringCase("Heartbeat") { return .heartbeat }
         if type.equalsIgnoringCase("Delivered") { return try decodeDelivered(members) }
-        throw FrameProblem(code: .unknownType, message: "type: \(String(type.text.unicodeScalars.prefix(64))) is not known")
+        throw FrameProblem(
+            code: .unknownType,
+            message: "type: \(String(type.text.unicodeScalars.prefix(64))) is not known"
+        )
     }
 
     private static func decodeChat(

@@ -58,7 +58,9 @@ struct DeliveryCursor: Equatable {
     /// The conversation is known to reach that far.
     mutating func note(head: Int) { known = max(known, head) }
 
-    /// The stored position, when it is needed and arrives. Never moves back.
+    /// The stored position, when it is needed and arrives.
+    ///
+    /// Never moves back.
     mutating func place(at position: Int, head: Int) {
         known = max(known, head)
         sent = max(sent ?? 0, position)

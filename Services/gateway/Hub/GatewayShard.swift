@@ -17,7 +17,7 @@ final class GatewayShard {
     private let fileGrants: FileGrants
     private let presence: any PresenceReporting
 
-    /// Sessions by user. An array: a user has few.
+    /// Sessions by user: arrays, since a user has few.
     private var users: [String: [ClientSession]] = [:]
     private var sessions: [UInt64: ClientSession] = [:]
     /// Sessions by the hash of their session id, to find those that a revocation ends.

@@ -41,7 +41,9 @@ struct PresenceQueue {
         if present.connections == 0 { push(PresenceEvent(kind: .leave, userID: identity.userID)) }
     }
 
-    /// The answer to a heartbeat. Another registration than before: number from 1, announce.
+    /// The answer to a heartbeat.
+    ///
+    /// Another registration than before: number from 1, announce.
     mutating func registered(_ number: Int?) {
         guard number != registration else { return }
         registration = number

@@ -56,7 +56,9 @@ final class SessionWatch: Sendable {
             let ended = Set(hashes).subtracting(answer.alive.map(\.sessionHash))
             for hash in ended { gateway.sessionRevoked(hash: hash, replacedBy: nil) }
             gateway.onEachLoop { shard in
-                for session in answer.alive { shard.sessionAlive(hash: session.sessionHash, expiresAt: session.expiresAt) }
+                for session in answer.alive {
+                    shard.sessionAlive(hash: session.sessionHash, expiresAt: session.expiresAt)
+                }
             }
         }
     }

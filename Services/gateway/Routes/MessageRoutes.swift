@@ -43,11 +43,12 @@ struct MessageRoutes: RouteGroup {
             guard Identifier.isUserID(other), other != identity.userID else {
                 throw Problem.badRequest("with: must be another user's id")
             }
-            if identity.userType == .customer { return ConversationName.ofCustomer(identity.userID) }
-            do {
-                switch try await directory.type(of: other) {
-                case .customer: return ConversationName.ofCustomer(other)
-                case .agent: return ConversationName.ofAgents(identity.userID, other)
+            do throws(FrameProblem) {
+                switch (identity.userType, try await directory.type(of: other)) {
+                case (.customer, .agent): return ConversationName.ofCustomer(identity.userID)
+                case (.agent, .customer): return ConversationName.ofCustomer(other)
+                case (.agent, .agent): return ConversationName.ofAgents(identity.userID, other)
+                case (.customer, .customer): throw UserDirectory.unknownRecipient
                 }
             } catch {
                 throw error.code == .unavailable ? Problem.unavailable(error.message) : missing

@@ -14,8 +14,8 @@ struct JSONSyntax {
     /// Where the text goes wrong.
     ///
     /// - Parameter bytes: Valid UTF-8.
-    /// - Returns: The offset of the first byte that does not fit, `bytes.count` when the text ends too early; `nil` when
-    ///   all is well.
+    /// - Returns: The offset of the first byte that does not fit, `bytes.count` when the text ends too early;
+    ///   `nil` when all is well.
     static func firstError(in bytes: [UInt8]) -> Int? {
         bytes.withUnsafeBufferPointer { buffer in
             var syntax = JSONSyntax(buffer)

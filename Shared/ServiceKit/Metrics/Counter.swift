@@ -23,6 +23,7 @@ package final class Gauge: Sendable {
 
     init() {}
 
+    /// Makes it `value`.
     package func set(_ value: Int) { current.store(value, ordering: .relaxed) }
 
     /// Adds to it; a negative amount takes away.

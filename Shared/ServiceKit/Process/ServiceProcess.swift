@@ -95,8 +95,9 @@ package final class ServiceProcess: Sendable {
     /// Whether the process is stopping.
     package var isDraining: Bool { stop.isRequested }
 
-    /// Serves `router`, with `/healthz`, `/readyz` and `/metrics`, behind the chain that all services have: request log,
-    /// CORS, internal guard.
+    /// Serves `router`, with `/healthz`, `/readyz` and `/metrics`, behind the chain that all services have.
+    ///
+    /// The chain is request log, CORS, internal guard.
     ///
     /// - Parameters:
     ///   - address: The setting that says where.
@@ -165,7 +166,7 @@ package final class ServiceProcess: Sendable {
     ///
     /// - Parameters:
     ///   - server: No longer accepts, and finishes the requests in progress within the grace period of the settings.
-    ///   - beforeDrain: Runs first, beside new requests being answered still; for what must be told that this is the end.
+    ///   - beforeDrain: Runs first, new requests still being answered; for what must be told that this is the end.
     /// - Throws: `BackgroundFailure`.
     package func untilSignal(
         _ server: ListeningServer,

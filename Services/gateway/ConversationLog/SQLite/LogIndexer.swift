@@ -1,6 +1,7 @@
 import Core
 import Dispatch
 import Foundation
+import Net
 import Storage
 import Synchronization
 
@@ -8,14 +9,14 @@ import Synchronization
 ///
 /// Large runs make it cheap (5 µs an entry at 128 k entries, 10 at 16 k); it never delays a commit, which goes to
 /// another file.
-final class LogIndexer: @unchecked Sendable {
-    /// An index run starts when that many entries wait for it …
+final class LogIndexer: Sendable {
+    /// An index run starts when that many entries wait for it.
     static let runEntries = 128 * 1024
-    /// … or when some have waited that long.
+    /// It also starts when some have waited that long.
     static let runInterval = DispatchTimeInterval.seconds(30)
 
-    // `@unchecked`: `connection` is used by the thread alone once `start` was called.
-    private let connection: Connection
+    /// Handed over to the thread by `start`, and back by its end.
+    private let handedOver: Handover<Connection>
     private let tail: LogTail
     private let log: Log
     private let wake = DispatchSemaphore(value: 0)
@@ -23,7 +24,7 @@ final class LogIndexer: @unchecked Sendable {
     private let isStopping = Atomic(false)
 
     init(files: LogFiles, tail: LogTail, log: Log) throws {
-        connection = try files.openIndexer()
+        handedOver = Handover(try files.openIndexer())
         self.tail = tail
         self.log = log
     }
@@ -33,6 +34,7 @@ final class LogIndexer: @unchecked Sendable {
     /// - Parameter writer: The log's connection, before the writer's thread starts.
     func recover(from writer: Connection) throws {
         let last = try writer.first("SELECT max(i) FROM log") { $0.optionalInt64(0) }.flatMap { $0 } ?? 0
+        let connection = handedOver.value
         var done = try connection.first("SELECT r FROM watermark") { $0.int64(0) } ?? 0
         if done > last {
             // The log was put back to an earlier state; what the index says beyond it is not true any more.
@@ -73,11 +75,12 @@ final class LogIndexer: @unchecked Sendable {
         isStopping.store(true, ordering: .releasing)
         wake.signal()
         ended.wait()
-        connection.close()
+        handedOver.value.close()
     }
 
     /// One run over what waits; on the indexer's thread once `start` was called.
     func runOnce() throws {
+        let connection = handedOver.value
         guard let (entries, watermark) = tail.beginIndexing() else { return }
         try connection.transaction {
             let insert = try connection.prepare("INSERT INTO x (i, r, h) VALUES (?, ?, ?)")

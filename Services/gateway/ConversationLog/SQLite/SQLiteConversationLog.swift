@@ -38,7 +38,7 @@ final class SQLiteConversationLog: ConversationLog {
         directory: String,
         intervalMilliseconds: Int,
         log: Log,
-        committed: @escaping LogWriter.Committed
+        committed: @escaping LogCommitter.Committed
     ) throws {
         let files = LogFiles(directory: directory)
         let owned = try FileLock(
@@ -50,15 +50,15 @@ final class SQLiteConversationLog: ConversationLog {
         let tail = LogTail()
         indexer = try LogIndexer(files: files, tail: tail, log: log)
         try indexer.recover(from: connection)
-        writer = try LogWriter(
-            files: files,
+        let committer = try LogCommitter(
             connection: connection,
+            index: files.openIndexReader(),
             tail: tail,
             indexer: indexer,
             log: log,
-            intervalMilliseconds: intervalMilliseconds,
             committed: committed
         )
+        writer = LogWriter(committer, intervalMilliseconds: intervalMilliseconds)
         let reader = Handover(try LogReader(files: files, tail: tail))
         indexer.start()
         writer.start()
