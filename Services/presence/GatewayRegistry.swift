@@ -1,7 +1,8 @@
 /// The gateways that are alive, and how far the event stream of each is applied (rule R3).
 ///
-/// Pure: time comes in, what has ended comes out; who is where is `PresenceTable`'s. Each incarnation of a gateway gets a registration number of its own, never given twice, so nothing that an older
-/// incarnation left on the wire can be taken for the newer one's.
+/// Pure: time comes in, what has ended comes out; who is where is `PresenceTable`'s. Each incarnation of a
+/// gateway gets a registration number of its own, never given twice, so nothing that an older incarnation left on the
+/// wire can be taken for the newer one's.
 struct GatewayRegistry: Sendable {
     /// One incarnation of a gateway, from its first heartbeat until it is silent, replaced or drained.
     struct Registration: Sendable, Equatable {

@@ -2,8 +2,9 @@ import Core
 
 /// Who is online, and at which registrations.
 ///
-/// Pure: time comes in, news comes out. A user has joined with the first registration that has a connection of theirs, and has left when a grace has passed
-/// since the last one let go; coming back within the grace makes no news at all.
+/// Pure: time comes in, news comes out. A user has joined with the first registration that has a connection of
+/// theirs, and has left when a grace has passed since the last one let go; coming back within the grace makes no
+/// news at all.
 struct PresenceTable: Sendable {
     /// A user as a gateway names them.
     struct Identity: Sendable, Equatable {
