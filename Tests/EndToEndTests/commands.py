@@ -11,6 +11,18 @@ HERE = pathlib.Path(__file__).resolve().parent
 ENVIRONMENT = {**os.environ, "NODE_PATH": "/usr/share/nodejs"}
 
 
+def wscat(*arguments):
+    """Runs wscat as at a terminal: its input stays open until it ends, else it leaves before the server answers."""
+    reading, writing = os.pipe()
+    try:
+        return subprocess.run(
+            ["wscat", *arguments], capture_output=True, text=True, timeout=60, env=ENVIRONMENT, stdin=reading
+        )
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
 def run(command, timeout=60, stdin=None):
     return subprocess.run(
         command, capture_output=True, text=True, timeout=timeout, env=ENVIRONMENT, input=stdin,

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from chat_client import Chat, refused
-from commands import curl, node_client, run
+from commands import curl, node_client, wscat
 from http_client import assert_problem
 
 PHOTO = (pathlib.Path(__file__).resolve().parent / "fixtures/photo.jpg").read_bytes()
@@ -199,13 +199,13 @@ def test_the_test_script_of_the_guide(stack):
     session = json.loads(body)["session_id"]
     stack.secrets.add(session)
 
-    printed = run(["wscat", "-c", f"ws://localhost:{stack.port}/ws?user_id=test&session_id=test&user_type=Kehu"])
+    printed = wscat("-c", f"ws://localhost:{stack.port}/ws?user_id=test&session_id=test&user_type=Kehu")
     assert "401" in printed.stdout + printed.stderr, printed
 
-    issued = run([
-        "wscat", "-w", "1", "-x", '{"type":"Heartbeat"}',
+    issued = wscat(
+        "-w", "1", "-x", '{"type":"Heartbeat"}',
         "-c", f"ws://localhost:{stack.port}/ws?user_id=test&session_id={session}&user_type=Kehu",
-    ])
+    )
     assert '"Welcome"' in issued.stdout and '"Heartbeat"' in issued.stdout, issued
 
 

@@ -135,7 +135,8 @@ final class PresenceLink: PresenceReporting {
     // MARK: - News
 
     private func followForEver(_ onChanges: @Sendable ([PresenceChange]) -> Void) async {
-        var epoch = ""
+        // No epoch is called that, so the first answer is a reset, which tells the epoch.
+        var epoch = "none"
         var after = 0
         while !Task.isCancelled {
             do {
