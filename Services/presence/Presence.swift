@@ -128,17 +128,13 @@ actor Presence {
 
     // MARK: - People
 
-    /// The users online that the caller may see: an agent everyone, a customer agents and themself.
+    /// The users online that the caller may see: an agent everyone, a customer agents.
     func list(for caller: Caller, type: UserType?, after cursor: String?, limit: Int) -> Page {
         if caller.userType == .agent {
             return Page(state.table.page(type: type, after: cursor, limit: limit + 1), limit: limit)
         }
-        var people = type == .customer ? [] : state.table.page(type: .agent, after: cursor, limit: limit + 1)
-        if type != .agent, let own = state.table.person(caller.userID), own.identity.userID > cursor ?? "" {
-            let place = people.firstIndex { $0.identity.userID > own.identity.userID } ?? people.endIndex
-            people.insert(own, at: place)
-        }
-        return Page(people, limit: limit)
+        guard type != .customer else { return Page([], limit: limit) }
+        return Page(state.table.page(type: .agent, after: cursor, limit: limit + 1), limit: limit)
     }
 
     /// The user, if online.

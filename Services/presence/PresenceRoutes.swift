@@ -5,7 +5,7 @@ import ServiceKit
 
 /// What users ask presence (through nginx).
 ///
-/// An agent sees everyone, a customer agents and themself (invariant 7). A user whom the caller may not see does not
+/// An agent sees everyone, a customer agents, and themself by name (invariant 7). A user whom the caller may not see does not
 /// exist for them.
 struct PresenceRoutes: RouteGroup {
     /// The most users in one answer, also without a `limit`.

@@ -8,8 +8,9 @@ import time
 import pytest
 
 from chat_client import Chat, refused
-from commands import curl, node_client, wscat
+from commands import curl, node_client, run, wscat
 from http_client import assert_problem
+from waiting import until
 
 PHOTO = (pathlib.Path(__file__).resolve().parent / "fixtures/photo.jpg").read_bytes()
 SAMPLE_CHAT = """{
@@ -139,6 +140,12 @@ def test_parts_and_conditions_of_a_download(stack, customer):
 
 
 def test_presence_shows_who_is_online(stack, customer, agent):
+    def is_away():
+        answer = stack.http("GET", "/api/presence", session=agent["session_id"])
+        return "user123" not in {user["user_id"] for user in answer.json["users"]}
+
+    # Coming back within the grace after an earlier test's connection is no news.
+    until(is_away, "user123 has left", timeout=15)
     with stack.chat(agent) as support:
         with stack.chat(customer) as chat:
             joined = support.expect("UserJoined", user_id="user123", timeout=10)
