@@ -1,4 +1,5 @@
 import Core
+import Net
 import Storage
 import TestSupport
 import Testing
@@ -211,6 +212,25 @@ struct LogReadTests {
         try bench.indexer.runOnce()
         #expect(try bench.read("c:u1", .before(nil), limit: 10).sequences.last == LogSchema.sequenceMax)
         #expect(try bench.read("c:u2", .after(0)).sequences == [1])
+    }
+
+    @Test("a repeat is found while an index run takes its entry over")
+    func repeatsDuringRuns() async throws {
+        let bench = try LogBench(directory.path)
+        let indexer = Handover(bench.indexer)
+        for number in 1...400 {
+            let draft = Draft(clientID: "k\(number)")
+            try bench.commit([draft])
+            // Forgotten, so that the repeat has to look into the index and the tail.
+            bench.entries.abandonCommit()
+            let run = Task { try indexer.value.runOnce() }
+            // The runner's other thread begins sooner or later: spread over what it does.
+            for _ in 0..<number % 20 { _ = try bench.read("c:u1", .before(nil), limit: 1) }
+            let outcomes = try bench.commit([draft])
+            try await run.value
+            #expect(outcomes == [.repeated(number, content: "hello")])
+            guard outcomes == [.repeated(number, content: "hello")] else { return }
+        }
     }
 
     @Test("random appends, index runs and restarts agree with a plain model")

@@ -297,15 +297,15 @@ struct SQLiteConversationLogTests {
         let log = Log(service: "test", level: .error, descriptor: -1)
         let indexer = try LogIndexer(files: files, tail: tail, log: log)
         let waiters = CommitWaiters()
-        let writer = try LogWriter(
-            files: files,
+        let committer = try LogCommitter(
             connection: connection,
+            index: files.openIndexReader(),
             tail: tail,
             indexer: indexer,
             log: log,
-            intervalMilliseconds: 0,
             committed: { waiters.committed($0) }
         )
+        let writer = LogWriter(committer, intervalMilliseconds: 0)
         try connection.setPragma("max_page_count", try connection.pragma("page_count") + 8)
         writer.start()
         func append(_ drafts: [Draft]) async -> [Outcome] {

@@ -17,11 +17,14 @@ enum ConversationName {
 
     /// Whether a user may read it: a customer their own, an agent any customer's and their own with other agents.
     static func isReadable(_ name: String, by identity: Identity) -> Bool {
-        if name.hasPrefix("c:") {
-            return identity.userType == .agent || name.dropFirst(2) == identity.userID
+        // User ids have no colon, so the parts are exact; and a name of user ids needs no escaping anywhere.
+        let parts = name.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.dropFirst().allSatisfy({ Identifier.isUserID($0) }) else { return false }
+        switch (parts[0], parts.count) {
+        case ("c", 2): return identity.userType == .agent || parts[1] == identity.userID
+        case ("d", 3):
+            return identity.userType == .agent && parts[1] < parts[2] && parts[1...].contains { $0 == identity.userID }
+        default: return false
         }
-        guard name.hasPrefix("d:"), identity.userType == .agent else { return false }
-        // User ids have no colon, so the two parts are exact.
-        return name.dropFirst(2).split(separator: ":").contains { $0 == identity.userID }
     }
 }
