@@ -281,7 +281,8 @@ final class ClientSession: WebSocketHandler {
         }
     }
 
-    /// The answer to `GatewayShard.read`: sends the page, and reads on until the head is reached, at the pace of the socket.
+    /// The answer to `GatewayShard.read`: sends the page, and reads on until the head is reached, at the pace of the
+    /// socket.
     func takePage(_ conversationID: String, _ answer: Result<EntryPage, any Error>) {
         guard connection.isOpen else { return }
         guard case .success(let page) = answer, var cursor = cursors[conversationID] else { return close(.overload) }

@@ -1,6 +1,7 @@
 import Synchronization
 
-/// Sessions of handshakes under way, so that a revocation that comes while auth is being asked is not lost (DESIGN R12).
+/// Sessions of handshakes under way, so that a revocation that comes while auth is being asked is not
+/// lost (DESIGN R12).
 final class PendingHandshakes: Sendable {
     /// What came meanwhile.
     enum Verdict: Equatable {
