@@ -29,6 +29,16 @@ def text(document):
     return frame(TEXT, json.dumps(document, ensure_ascii=False).encode())
 
 
+def handshake(port, login, headers=()):
+    """The request that opens a WebSocket."""
+    query = urlencode({name: login[name] for name in ("user_id", "session_id", "user_type")})
+    lines = [
+        f"GET /ws?{query} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Upgrade: websocket", "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", *headers, "", "",
+    ]
+    return "\r\n".join(lines).encode()
+
+
 class RawSocket:
     def __init__(self, port, login, early=b"", receive_buffer=None, headers=(), timeout=10):
         self.socket = socket.socket()
@@ -36,12 +46,7 @@ class RawSocket:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
         self.socket.connect(("127.0.0.1", port))
-        query = urlencode({name: login[name] for name in ("user_id", "session_id", "user_type")})
-        lines = [
-            f"GET /ws?{query} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Upgrade: websocket", "Connection: Upgrade",
-            "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", *headers, "", "",
-        ]
-        self.socket.sendall("\r\n".join(lines).encode() + early)
+        self.socket.sendall(handshake(port, login, headers) + early)
         self.buffer = b""
         while b"\r\n\r\n" not in self.buffer:
             self._more()

@@ -4,13 +4,15 @@ import contextlib
 import json
 import secrets
 import signal
+import socket
 import struct
 import time
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from raw_socket import BINARY, CLOSE, PONG, TEXT, RawSocket, frame, text
+from http_client import request
+from raw_socket import BINARY, CLOSE, PONG, TEXT, RawSocket, frame, handshake, text
 from stack import Stack
 from waiting import until
 
@@ -253,11 +255,22 @@ def test_connection_limits_say_when_to_come_back():
             with RawSocket(port, {**login, "session_id": "x" * 22}) as refused:
                 assert refused.status == 401
 
+        # And those of clients that go away in the middle of theirs.
+        for number in range(60):
+            with socket.create_connection(("127.0.0.1", port)) as gone:
+                gone.sendall(handshake(port, login, [f"X-Forwarded-For: 192.0.2.{number}"])[:None if number % 3 else -2])
+
         def all_free():
             with contextlib.ExitStack() as again:
                 return all(again.enter_context(connect("192.0.2.9")).status == 101 for _ in range(3))
 
         until(all_free, "all places are free")
+
+        def none_open():
+            text = request(port, "GET", "/metrics").body.decode()
+            return "\ngateway_connections 0\n" in text
+
+        until(none_open, "no connection is counted")
 
 
 # Sessions
@@ -377,7 +390,9 @@ def test_many_connections_of_one_user_leave_presence_right(stack, agent):
 
 @pytest.mark.parametrize("loops", [1, 3])
 def test_sigterm_acknowledges_what_was_read_and_closes_with_1001(loops):
-    with stack_with({"http.loop_threads": loops}) as stack:
+    # Commits are slower than the closing, so that it has acknowledgements to wait for.
+    settings = {"http.loop_threads": loops, "gateway.commit_interval_ms": 500, "gateway.drain_spread_ms": 200}
+    with stack_with(settings) as stack:
         login, agent = stack.login("user123"), stack.login(AGENT)
         with contextlib.ExitStack() as open_ones:
             # Several loops: the limit of one user's connections holds over all of them.

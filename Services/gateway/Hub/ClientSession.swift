@@ -97,9 +97,7 @@ final class ClientSession: WebSocketHandler {
     // MARK: - Frames in
 
     func received(text: UnsafeMutableRawBufferPointer) {
-        lastHeard = shard.loop.now
-        let wait = rate.take(now: lastHeard)
-        if wait > 0 { pauseForRate(wait) }
+        heard()
         var clientID: String?
         do throws(FrameProblem) {
             switch try ClientFrame.decode(UnsafeRawBufferPointer(text), sender: identity.userID, clientID: &clientID) {
@@ -111,6 +109,15 @@ final class ClientSession: WebSocketHandler {
             refuse(error, clientID: clientID)
         }
     }
+
+    /// Any frame is a sign of life, and counts against the rate: pings cost us as much as messages.
+    private func heard() {
+        lastHeard = shard.loop.now
+        let wait = rate.take(now: lastHeard)
+        if wait > 0 { pauseForRate(wait) }
+    }
+
+    func receivedPing() { heard() }
 
     func received(binary: UnsafeRawBufferPointer) {
         close(.binary)
@@ -410,7 +417,7 @@ final class ClientSession: WebSocketHandler {
     }
 
     func received(pong: UnsafeRawBufferPointer) {
-        lastHeard = shard.loop.now
+        heard()
         // Only the newest ping's pong counts: it covers what older ones did.
         guard pong.elementsEqual(withUnsafeBytes(of: pingNumber.bigEndian) { Array($0) }) else { return }
         for (conversationID, sequence) in pinged {
