@@ -43,7 +43,10 @@ final class Gateway: Sendable {
     func attach(_ connection: UpgradedConnection, _ handshake: VerifiedHandshake) {
         guard let box = shards.first(where: { $0.loop === connection.loop }) else { return }
         let verdict = revocations.end(handshake.sessionHash)
-        box.shard.value.attach(connection, handshake, verdict)
+        for displaced in box.shard.value.attach(connection, handshake, verdict) {
+            let other = shards[displaced.shard]
+            other.loop.submit { other.shard.value.replaced(displaced.number) }
+        }
     }
 
     /// A commit's batches: every shard serves its own connections; on the log's thread.
@@ -65,15 +68,21 @@ final class Gateway: Sendable {
 
     /// How long after the last close frame clients have to answer it.
     private static let drainTail = Duration.seconds(2)
+    private static let abortTail = Duration.milliseconds(250)
 
-    /// Refuses new connections, and closes the open ones spread over some time; returns when the last is gone, or a
-    /// little later.
+    /// Refuses new connections, and closes the open ones spread over some time; returns when the last is gone.
     func drain(over spread: Duration) async {
         draining.store(true, ordering: .relaxed)
         onEachLoop { $0.drain(over: spread) }
         let end = ContinuousClock.now + spread + Self.drainTail
         while admission.total > 0, ContinuousClock.now < end {
             try? await Task.sleep(for: .milliseconds(20))
+        }
+        onEachLoop { $0.endDrain() }
+        // Handshakes that are still with auth are refused, and count until they are.
+        let last = ContinuousClock.now + Self.abortTail
+        while admission.total > 0, ContinuousClock.now < last {
+            try? await Task.sleep(for: .milliseconds(5))
         }
     }
 }

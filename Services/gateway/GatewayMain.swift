@@ -80,6 +80,7 @@ enum GatewayMain {
             connections: { admission.total }
         )
         let fileGrants = FileGrants(files: process.makeClient("files", SettingsCatalogue.filesURL))
+        let userConnections = UserConnections(perUserMax: config.limits.connectionsPerUserMax)
         let gateway = Gateway(loops: process.loops, admission: admission) { index, loop in
             GatewayShard(
                 index: index,
@@ -88,6 +89,7 @@ enum GatewayMain {
                 limits: config.limits,
                 metrics: metrics,
                 admission: admission,
+                userConnections: userConnections,
                 directory: directory,
                 fileGrants: fileGrants,
                 presence: presence

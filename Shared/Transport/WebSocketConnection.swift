@@ -13,10 +13,16 @@ package protocol WebSocketHandler: AnyObject {
     func received(binary: UnsafeRawBufferPointer)
     /// A pong with the payload of the ping that it answers (or an unasked one).
     func received(pong: UnsafeRawBufferPointer)
+    /// A ping, which the connection has answered already.
+    func receivedPing()
     /// Everything queued has been written, after `notifyWhenDrained`.
     func drained()
     /// The connection is gone; the last call. `code` is what the peer or we closed with, `nil` without a close frame.
     func closed(code: CloseCode?)
+}
+
+extension WebSocketHandler {
+    package func receivedPing() {}
 }
 
 /// One open WebSocket (RFC 6455), server side, on its event loop.
@@ -269,13 +275,11 @@ package final class WebSocketConnection: Channel {
             break
         case .text(let bytes): handler?.received(text: UnsafeMutableRawBufferPointer(mutating: bytes))
         case .binary(let bytes): handler?.received(binary: bytes)
-        case .ping(let bytes): sendPong(bytes)
+        case .ping(let bytes):
+            send(.pong, bytes)
+            handler?.receivedPing()
         case .pong(let bytes): handler?.received(pong: bytes)
         }
-    }
-
-    private func sendPong(_ payload: UnsafeRawBufferPointer) {
-        send(.pong, payload)
     }
 
     private func peerClosed(_ code: CloseCode?) {

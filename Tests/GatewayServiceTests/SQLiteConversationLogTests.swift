@@ -205,6 +205,15 @@ struct SQLiteConversationLogTests {
         }
     }
 
+    @Test("what is appended after close is answered, and not stored")
+    func appendAfterClose() async throws {
+        let fixture = try LogFixture(directory.path)
+        #expect(await fixture.append(Draft()) == .appended(1))
+        await fixture.log.close()
+        #expect(await fixture.append(Draft()) == .failed(.unavailable))
+        try await withLog { #expect(await $0.append(Draft()) == .appended(2)) }
+    }
+
     @Test("a crash loses nothing that was reported")
     func crash() async throws {
         let fixture = try LogFixture(directory.path)
@@ -312,7 +321,7 @@ struct SQLiteConversationLogTests {
             let batch = AppendBatch(drafts)
             return await withCheckedContinuation { continuation in
                 waiters.add(batch, continuation)
-                writer.append(Handover(batch))
+                if !writer.append(Handover(batch)) { Issue.record("the writer has stopped") }
             }.map(Outcome.init)
         }
         let large = String(repeating: "x", count: 9000)

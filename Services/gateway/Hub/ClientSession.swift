@@ -13,6 +13,11 @@ final class ClientSession: WebSocketHandler {
     /// Unanswered messages after which a connection is read no further, and at which it is again.
     private static let inFlightMax = 1024
     private static let inFlightResume = 512
+    /// The same for `Ack`s that wait for their entry's place.
+    private static let waitingAcksMax = 1024
+    private static let waitingAcksResume = 512
+    /// How long a drain waits for what was read from this connection to be answered.
+    private static let drainPatience = Duration.seconds(1)
     /// Refused frames in a minute after which the connection is closed.
     private static let badFramesMax = 20
     private static let badFramesWindow: Int64 = 60_000
@@ -32,8 +37,10 @@ final class ClientSession: WebSocketHandler {
     private var isPlaced = false
     /// `Ack`s whose entry's place has not come yet (DESIGN R7).
     private var waitingAcks: [EntryPlace: [UInt8]] = [:]
-    /// Conversations to read on when the socket has taken what waits.
-    private var stalled: [String] = []
+    /// Conversations whose next read has to wait its turn: one read at a time, and none while the socket has much to
+    /// take, so that what was missed cannot overrun the connection however many conversations it lies in.
+    private var readsDue: ArraySlice<String> = []
+    private var isReadUnderWay = false
     /// Conversations whose cursor has moved since the last ping; and those that the last ping covers.
     private var moved: [String] = []
     private var pinged: [(conversationID: String, sequence: Int)] = []
@@ -45,6 +52,8 @@ final class ClientSession: WebSocketHandler {
     private var badFramesSince: Int64 = 0
     /// Why reading is paused; it goes on when none is left.
     private var pauses: Pauses = []
+    /// To be closed by the drain once what was read from it is answered.
+    private var isEnding = false
 
     private struct EntryPlace: Hashable {
         let conversationID: String
@@ -57,6 +66,8 @@ final class ClientSession: WebSocketHandler {
         static let inFlight = Pauses(rawValue: 1)
         static let rate = Pauses(rawValue: 2)
         static let lookUp = Pauses(rawValue: 4)
+        static let acknowledgements = Pauses(rawValue: 8)
+        static let drain = Pauses(rawValue: 16)
     }
 
     init(
@@ -86,9 +97,7 @@ final class ClientSession: WebSocketHandler {
     // MARK: - Frames in
 
     func received(text: UnsafeMutableRawBufferPointer) {
-        lastHeard = shard.loop.now
-        let wait = rate.take(now: lastHeard)
-        if wait > 0 { pauseForRate(wait) }
+        heard()
         var clientID: String?
         do throws(FrameProblem) {
             switch try ClientFrame.decode(UnsafeRawBufferPointer(text), sender: identity.userID, clientID: &clientID) {
@@ -101,6 +110,15 @@ final class ClientSession: WebSocketHandler {
         }
     }
 
+    /// Any frame is a sign of life, and counts against the rate: pings cost us as much as messages.
+    private func heard() {
+        lastHeard = shard.loop.now
+        let wait = rate.take(now: lastHeard)
+        if wait > 0 { pauseForRate(wait) }
+    }
+
+    func receivedPing() { heard() }
+
     func received(binary: UnsafeRawBufferPointer) {
         close(.binary)
     }
@@ -109,6 +127,8 @@ final class ClientSession: WebSocketHandler {
     func refuse(_ problem: FrameProblem, clientID: String?) {
         shard.metrics.frameRefused(problem.code)
         connection.send(text: ServerFrame.error(problem, clientID: clientID, now: .now()))
+        // What is down on our side is not the client's doing.
+        if problem.code == .unavailable { return }
         let now = shard.loop.now
         if now - badFramesSince > Self.badFramesWindow {
             badFramesSince = now
@@ -119,6 +139,7 @@ final class ClientSession: WebSocketHandler {
     }
 
     func close(_ reason: CloseReason) {
+        guard connection.isOpen else { return }
         shard.metrics.closing(reason)
         connection.close(reason.code, reason: reason.text)
     }
@@ -134,6 +155,7 @@ final class ClientSession: WebSocketHandler {
         guard pauses.contains(reason) else { return }
         pauses.remove(reason)
         if pauses.isEmpty { connection.resumeReading() }
+        if isEnding { endIfAnswered() }
     }
 
     private func pauseForRate(_ milliseconds: Int64) {
@@ -152,6 +174,43 @@ final class ClientSession: WebSocketHandler {
     func appendEnded() {
         inFlight -= 1
         if inFlight <= Self.inFlightResume { resume(.inFlight) }
+        if isEnding { endIfAnswered() }
+    }
+
+    private func awaitPlace(_ place: EntryPlace, _ acknowledgement: UnsafeRawBufferPointer) {
+        waitingAcks[place] = Array(acknowledgement)
+        if waitingAcks.count >= Self.waitingAcksMax { pause(.acknowledgements) }
+    }
+
+    private func takeWaitingAck(_ place: EntryPlace) -> [UInt8]? {
+        guard !waitingAcks.isEmpty, let acknowledgement = waitingAcks.removeValue(forKey: place) else { return nil }
+        if waitingAcks.count <= Self.waitingAcksResume { resume(.acknowledgements) }
+        return acknowledgement
+    }
+
+    // MARK: - Drain
+
+    /// Reads no more; closes with 1001 after `delay`, or as soon as what was read by then is answered (DESIGN R14).
+    func drain(after delay: Duration) {
+        pause(.drain)
+        _ = shard.loop.schedule(after: delay) { [self] in
+            isEnding = true
+            endIfAnswered()
+        }
+        _ = shard.loop.schedule(after: delay + Self.drainPatience) { [self] in end() }
+    }
+
+    private func endIfAnswered() {
+        if inFlight == 0, !pauses.contains(.lookUp) { end() }
+    }
+
+    private func end() {
+        // Their places do not come any more; what they say is stored all the same (DESIGN R7).
+        for (_, acknowledgement) in waitingAcks.sorted(by: { $0.key.sequence < $1.key.sequence }) {
+            acknowledgement.withUnsafeBytes { connection.send(.text, $0) }
+        }
+        waitingAcks = [:]
+        close(.drain)
     }
 
     // MARK: - Positions
@@ -173,7 +232,17 @@ final class ClientSession: WebSocketHandler {
                 now: .now()
             )
         )
+        acknowledgePassed { _ in true }
         for (conversationID, cursor) in cursors where cursor.isBehind { readOn(conversationID) }
+    }
+
+    /// Sends the `Ack`s whose entry another device has taken before this one got to its place.
+    private func acknowledgePassed(_ isWanted: (String) -> Bool) {
+        guard !waitingAcks.isEmpty else { return }
+        for place in Array(waitingAcks.keys) where isWanted(place.conversationID) {
+            guard let sent = cursors[place.conversationID]?.sent, place.sequence <= sent else { continue }
+            takeWaitingAck(place)?.withUnsafeBytes { connection.send(.text, $0) }
+        }
     }
 
     private func placeOne(_ conversationID: String, _ position: MemberPosition?) {
@@ -183,6 +252,7 @@ final class ClientSession: WebSocketHandler {
             return
         }
         cursors[conversationID, default: DeliveryCursor()].place(at: position.delivered, head: position.head)
+        acknowledgePassed { $0 == conversationID }
         readOn(conversationID)
     }
 
@@ -217,8 +287,7 @@ final class ClientSession: WebSocketHandler {
             if let acknowledgement { connection.send(.text, acknowledgement) }
         case .behind(let needsRead):
             if let acknowledgement {
-                let place = EntryPlace(conversationID: conversationID, sequence: sequence)
-                waitingAcks[place] = Array(acknowledgement)
+                awaitPlace(EntryPlace(conversationID: conversationID, sequence: sequence), acknowledgement)
             }
             if needsRead && isPlaced { readOn(conversationID) }
         }
@@ -231,9 +300,8 @@ final class ClientSession: WebSocketHandler {
             connection.send(.text, acknowledgement)
         } else {
             cursors[conversationID, default: DeliveryCursor()].note(head: sequence)
-            let place = EntryPlace(conversationID: conversationID, sequence: sequence)
-            waitingAcks[place] = Array(acknowledgement)
-            if isPlaced && !cursor.isReading { readOn(conversationID) }
+            awaitPlace(EntryPlace(conversationID: conversationID, sequence: sequence), acknowledgement)
+            if isPlaced { readOn(conversationID) }
         }
     }
 
@@ -263,8 +331,18 @@ final class ClientSession: WebSocketHandler {
     private func readOn(_ conversationID: String) {
         guard connection.isOpen, var cursor = cursors[conversationID], !cursor.isReading else { return }
         guard cursor.isBehind else { return }
+        // From now on, also while the read waits its turn, live entries of the conversation wait for it.
         cursor.beginReading()
         cursors[conversationID] = cursor
+        readsDue.append(conversationID)
+        readNext()
+    }
+
+    private func readNext() {
+        guard !isReadUnderWay, connection.isOpen, !readsDue.isEmpty else { return }
+        if connection.outboundCount > Self.pageBytes { return connection.notifyWhenDrained() }
+        guard let conversationID = readsDue.popFirst(), let cursor = cursors[conversationID] else { return readNext() }
+        isReadUnderWay = true
         if let sent = cursor.sent {
             shard.read(conversationID, after: sent, for: self)
         } else {
@@ -275,16 +353,19 @@ final class ClientSession: WebSocketHandler {
     /// The answer to `GatewayShard.readPosition`.
     func takePosition(_ conversationID: String, _ answer: Result<MemberPosition?, any Error>) {
         guard connection.isOpen else { return }
+        isReadUnderWay = false
         switch answer {
         case .success(let position): placeOne(conversationID, position)
         case .failure: close(.overload)
         }
+        readNext()
     }
 
     /// The answer to `GatewayShard.read`: sends the page, and reads on until the head is reached, at the pace of the
     /// socket.
     func takePage(_ conversationID: String, _ answer: Result<EntryPage, any Error>) {
         guard connection.isOpen else { return }
+        isReadUnderWay = false
         guard case .success(let page) = answer, var cursor = cursors[conversationID] else { return close(.overload) }
         cursor.endReading()
         cursor.note(head: page.head)
@@ -293,7 +374,7 @@ final class ClientSession: WebSocketHandler {
                 guard case .send(let isFirstMove) = cursor.takeRead(entry.sequence) else { continue }
                 if isFirstMove { noteMoved(conversationID) }
                 let place = EntryPlace(conversationID: conversationID, sequence: entry.sequence)
-                if !waitingAcks.isEmpty, let acknowledgement = waitingAcks.removeValue(forKey: place) {
+                if let acknowledgement = takeWaitingAck(place) {
                     acknowledgement.withUnsafeBytes { connection.send(.text, $0) }
                 } else {
                     sendEntry(entry.sequence, UnsafeRawBufferPointer(rebasing: bytes[entry.text]))
@@ -303,21 +384,14 @@ final class ClientSession: WebSocketHandler {
         // The slow-consumer limit may have closed the connection meanwhile.
         guard connection.isOpen else { return }
         cursors[conversationID] = cursor
-        guard cursor.isBehind else { return }
-        if page.entries.isEmpty { return close(.overload) }
-        if connection.outboundCount > Self.pageBytes {
-            stalled.append(conversationID)
-            connection.notifyWhenDrained()
-        } else {
+        if cursor.isBehind {
+            if page.entries.isEmpty { return close(.overload) }
             readOn(conversationID)
         }
+        readNext()
     }
 
-    func drained() {
-        let conversations = stalled
-        stalled = []
-        for conversationID in conversations { readOn(conversationID) }
-    }
+    func drained() { readNext() }
 
     // MARK: - Liveness
 
@@ -344,7 +418,7 @@ final class ClientSession: WebSocketHandler {
     }
 
     func received(pong: UnsafeRawBufferPointer) {
-        lastHeard = shard.loop.now
+        heard()
         // Only the newest ping's pong counts: it covers what older ones did.
         guard pong.elementsEqual(withUnsafeBytes(of: pingNumber.bigEndian) { Array($0) }) else { return }
         for (conversationID, sequence) in pinged {

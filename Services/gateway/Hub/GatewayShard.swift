@@ -13,6 +13,7 @@ final class GatewayShard {
     let limits: GatewayLimits
     let metrics: GatewayMetrics
     private let admission: AdmissionControl
+    private let userConnections: UserConnections
     private let directory: UserDirectory
     private let fileGrants: FileGrants
     private let presence: any PresenceReporting
@@ -45,6 +46,7 @@ final class GatewayShard {
         limits: GatewayLimits,
         metrics: GatewayMetrics,
         admission: AdmissionControl,
+        userConnections: UserConnections,
         directory: UserDirectory,
         fileGrants: FileGrants,
         presence: any PresenceReporting
@@ -55,6 +57,7 @@ final class GatewayShard {
         self.limits = limits
         self.metrics = metrics
         self.admission = admission
+        self.userConnections = userConnections
         self.directory = directory
         self.fileGrants = fileGrants
         self.presence = presence
@@ -65,15 +68,18 @@ final class GatewayShard {
     /// A verified handshake became a connection; `admission` has counted it.
     ///
     /// - Parameter verdict: What became of the session while auth was asked about it.
+    /// - Returns: Connections of the same user, on any loop, whose place it has taken.
     func attach(
         _ upgraded: UpgradedConnection,
         _ handshake: VerifiedHandshake,
         _ verdict: PendingHandshakes.Verdict
-    ) {
+    ) -> [ConnectionID] {
+        // What came behind the handshake is taken by `start`: nothing is, from one that is not to stay.
+        let mayStay = !isDraining && verdict != .revoked
         let connection = WebSocketConnection(
             descriptor: upgraded.descriptor,
             loop: loop,
-            received: upgraded.received,
+            received: mayStay ? upgraded.received : [],
             pendingOutput: upgraded.pendingOutput,
             limits: .init(messageBytesMax: limits.frameBytesMax, outboundBytesMax: limits.outboundBytesMax)
         )
@@ -98,19 +104,26 @@ final class GatewayShard {
         do {
             try connection.start(session)
         } catch {
-            return sessionClosed(session)
+            sessionClosed(session)
+            return []
         }
-        if isDraining { return session.close(.drain) }
-        if verdict == .revoked { return session.close(.sessionEnded) }
-        if let mine = users[userID], mine.count > limits.connectionsPerUserMax { mine[0].close(.replaced) }
+        guard mayStay else {
+            session.close(isDraining ? .drain : .sessionEnded)
+            return []
+        }
         readPositions(session)
+        return userConnections.enter(userID, session.id)
     }
+
+    /// Newer connections of the same user have taken its place.
+    func replaced(_ number: UInt64) { sessions[number]?.close(.replaced) }
 
     /// The last of a session; called by it, once.
     func sessionClosed(_ session: ClientSession) {
         guard sessions.removeValue(forKey: session.id.number) != nil else { return }
         forget(session.id.number, hash: session.sessionHash)
         let identity = session.identity
+        userConnections.leave(identity.userID, session.id)
         users[identity.userID]?.removeAll { $0 === session }
         if users[identity.userID]?.isEmpty == true {
             users[identity.userID] = nil
@@ -151,7 +164,6 @@ final class GatewayShard {
 
     /// A `Chat` of a session: appended at once when all that it needs is known, else after a look-up.
     func receive(_ chat: ChatFrame, from session: ClientSession) throws(FrameProblem) {
-        guard !isDraining else { return }
         guard let addressee = chat.addressee else {
             throw FrameProblem(
                 code: .noAgentAvailable,
@@ -282,7 +294,8 @@ final class GatewayShard {
 
     private func settle(_ append: Append, _ batch: AppendBatch) {
         let origin = append.origin.flatMap { $0.shard == index ? sessions[$0.number] : nil }
-        origin?.appendEnded()
+        // Last: it may take the next message, or end a drain that waits for this answer.
+        defer { origin?.appendEnded() }
         switch append.outcome {
         case .pending: break
         case .failed(let problem):
@@ -433,10 +446,12 @@ final class GatewayShard {
         isDraining = true
         let (seconds, attoseconds) = spread.components
         let milliseconds = max(seconds * 1000 + attoseconds / 1_000_000_000_000_000, 1)
-        for session in sessions.values {
-            session.pause(.inFlight)
-            _ = loop.schedule(after: .milliseconds(Int64.random(in: 0..<milliseconds))) { session.close(.drain) }
-        }
+        for session in sessions.values { session.drain(after: .milliseconds(Int64.random(in: 0..<milliseconds))) }
+    }
+
+    /// Ends the connections that have not answered their close frame, so that presence is told of all of them.
+    func endDrain() {
+        for session in sessions.values { session.connection.abort() }
     }
 
     var sessionCount: Int { sessions.count }

@@ -26,8 +26,12 @@ final class PendingHandshakes: Sendable {
     /// A session has ended or was refreshed.
     func revoke(_ hash: String, replacedBy: String?) {
         entries.withLock { entries in
-            guard entries[hash] != nil else { return }
-            entries[hash]?.verdict = replacedBy.map(Verdict.replaced) ?? .revoked
+            let verdict = replacedBy.map(Verdict.replaced) ?? .revoked
+            entries[hash]?.verdict = verdict
+            // Refreshed a moment ago, and now its successor has ended or was refreshed too.
+            for (pending, entry) in entries where entry.verdict == .replaced(by: hash) {
+                entries[pending]?.verdict = verdict
+            }
         }
     }
 

@@ -93,7 +93,7 @@ final class PresenceLink: PresenceReporting {
 
     /// The last words: what happened, then a heartbeat without connections, which ends the registration.
     func end() async {
-        _ = await report()
+        while case .more = await report() {}
         await beat()
     }
 

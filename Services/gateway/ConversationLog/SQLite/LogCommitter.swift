@@ -63,12 +63,15 @@ final class LogCommitter {
         } catch {
             log.error("commit_failed", ["error": .string("\(error)")])
             entries.abandonCommit()
-            let problem = Self.frameProblem(error)
-            for batch in batches {
-                for index in batch.appends.indices { batch.appends[index].outcome = .failed(problem) }
-            }
+            Self.fail(batches, Self.frameProblem(error))
         }
         if !batches.isEmpty { committed(Handover(batches)) }
+    }
+
+    static func fail(_ batches: [AppendBatch], _ problem: FrameProblem) {
+        for batch in batches {
+            for index in batch.appends.indices { batch.appends[index].outcome = .failed(problem) }
+        }
     }
 
     private static func frameProblem(_ error: any Error) -> FrameProblem {

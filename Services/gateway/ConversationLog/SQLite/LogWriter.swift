@@ -18,6 +18,8 @@ final class LogWriter: Sendable {
         var batches: [AppendBatch] = []
         var positions: [LogCommitter.Position: Int] = [:]
         var isStopping = false
+        /// The thread takes no more.
+        var hasEnded = false
         /// Whether the thread waits to be woken.
         var isIdle = false
     }
@@ -43,13 +45,17 @@ final class LogWriter: Sendable {
     }
 
     /// Queues a batch; from any thread.
-    func append(_ batch: Handover<AppendBatch>) {
-        let mustWake = queue.withLock { queue in
+    ///
+    /// - Returns: `false` when the writer has stopped, and nothing is stored.
+    func append(_ batch: Handover<AppendBatch>) -> Bool {
+        let (isTaken, mustWake) = queue.withLock { queue in
+            guard !queue.hasEnded else { return (false, false) }
             queue.batches.append(batch.value)
             defer { queue.isIdle = false }
-            return queue.isIdle
+            return (true, queue.isIdle)
         }
         if mustWake { wake.signal() }
+        return isTaken
     }
 
     /// Queues a position; from any thread.
@@ -102,6 +108,8 @@ final class LogWriter: Sendable {
             guard arePositionsDue || queue.isStopping else { return (batches, [LogCommitter.Position: Int](), false) }
             let positions = queue.positions
             queue.positions = [:]
+            // Whatever is appended after this has to be refused: this is the last turn.
+            queue.hasEnded = queue.isStopping && batches.value.isEmpty
             return (batches, positions, queue.isStopping)
         }
         if !batches.value.isEmpty || !positions.isEmpty {

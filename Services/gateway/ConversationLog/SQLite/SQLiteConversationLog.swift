@@ -22,6 +22,7 @@ final class SQLiteConversationLog: ConversationLog {
     /// Given up by `close`, so that the files can be opened again at once.
     private let lock: Mutex<FileLock?>
     private let writer: LogWriter
+    private let committed: LogCommitter.Committed
     private let indexer: LogIndexer
     private let reads = Mutex(ReadQueue())
     private let wake = DispatchSemaphore(value: 0)
@@ -46,6 +47,7 @@ final class SQLiteConversationLog: ConversationLog {
             advice: "Stop the other gateway, or give all of them a redis:// store, which many can share."
         )
         lock = Mutex(owned)
+        self.committed = committed
         let connection = try files.openWriter()
         let tail = LogTail()
         indexer = try LogIndexer(files: files, tail: tail, log: log)
@@ -65,7 +67,12 @@ final class SQLiteConversationLog: ConversationLog {
         Thread.detachNewThread { [self] in serveReads(reader.value) }
     }
 
-    func append(_ batch: Handover<AppendBatch>) { writer.append(batch) }
+    func append(_ batch: Handover<AppendBatch>) {
+        if writer.append(batch) { return }
+        let problem = FrameProblem(code: .unavailable, message: "the message log is closed; nothing was stored")
+        LogCommitter.fail([batch.value], problem)
+        committed(Handover([batch.value]))
+    }
 
     func setDelivered(user: String, conversationID: String, sequence: Int) {
         writer.setDelivered(user: user, conversationID: conversationID, sequence: sequence)
