@@ -167,13 +167,14 @@ final class ClientSession: WebSocketHandler {
     /// A message was handed to the log.
     func appendBegan() {
         inFlight += 1
-        if inFlight >= Self.inFlightMax { pause(.inFlight) }
+        if inFlight >= Self.inFlightMax || shard.isLogBehind { pause(.inFlight) }
     }
 
     /// Its outcome is known.
     func appendEnded() {
         inFlight -= 1
-        if inFlight <= Self.inFlightResume { resume(.inFlight) }
+        // With nothing unanswered it goes on in any case: there is no other occasion to.
+        if inFlight == 0 || (inFlight <= Self.inFlightResume && !shard.isLogBehind) { resume(.inFlight) }
         if isEnding { endIfAnswered() }
     }
 

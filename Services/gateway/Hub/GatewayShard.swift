@@ -27,6 +27,8 @@ final class GatewayShard {
     private var nextNumber: UInt64 = 1
     private var messageIDs = MessageID()
     private var batch: AppendBatch?
+    /// Messages of this shard's connections that the log has not answered.
+    private var unanswered = 0
     private var lastBatchBytes = 0
     private var lastBatchCount = 0
     private var acknowledgements = ByteQueue()
@@ -209,6 +211,7 @@ final class GatewayShard {
                 origin: session.id
             )
         )
+        unanswered += 1
         session.appendBegan()
     }
 
@@ -230,6 +233,9 @@ final class GatewayShard {
             throw UserDirectory.unknownRecipient
         }
     }
+
+    /// Whether so much waits for the log that senders are read more slowly.
+    var isLogBehind: Bool { unanswered >= limits.unansweredMax }
 
     private func openBatch() -> AppendBatch {
         if let batch { return batch }
@@ -293,6 +299,7 @@ final class GatewayShard {
     }
 
     private func settle(_ append: Append, _ batch: AppendBatch) {
+        if append.origin?.shard == index { unanswered -= 1 }
         let origin = append.origin.flatMap { $0.shard == index ? sessions[$0.number] : nil }
         // Last: it may take the next message, or end a drain that waits for this answer.
         defer { origin?.appendEnded() }
