@@ -7,8 +7,10 @@ struct GatewayLimits: Sendable {
     /// A connection's messages a second, and after how many at once.
     var messagesPerSecond = 200
     var messagesBurst = 2000
-    /// Messages over all connections of a loop that the log has not answered; beyond it, connections that send are
-    /// read no further until their own are answered. Bounds memory when a disk stalls.
+    /// Messages over all connections of a loop that the log has not answered.
+    ///
+    /// Beyond it, connections that send are read no further until their own are answered: bounds memory when a disk
+    /// stalls.
     var unansweredMax = 200_000
     /// Connections in all, and from one address.
     var connectionsMax: Int
