@@ -293,8 +293,9 @@ def test_a_refreshed_session_keeps_its_sockets(stack):
             chat.settle()
             late.settle()
             stack.http("POST", "/auth/logout", session=new)
-            assert chat.expect_closed() == 4401
-            assert late.expect_closed() == 4401
+            assert chat.expect_closed(timeout=1) == 4401
+            # It was opened with the old id when that was replaced already, and belongs to the new one all the same.
+            assert late.expect_closed(timeout=1) == 4401
 
 
 # Devices and reconnecting
@@ -414,12 +415,17 @@ def test_sigterm_acknowledges_what_was_read_and_closes_with_1001(loops):
                 acks = [frame["client_id"] for frame in chat.seen if frame["type"] == "Ack"]
                 assert acks == [f"{id(chat)}-{number}" for number in range(100)]
             assert support.expect_closed(timeout=10) == 1001
-            got = {frame["seq"] for frame in support.seen if frame["type"] == "Chat"}
-            assert got == set(range(1, 1001))
+            # Its turn came before the last commits, maybe: the rest follows when it connects again.
+            got = [frame["seq"] for frame in support.seen if frame["type"] == "Chat"]
+            assert got == list(range(1, len(got) + 1))
             assert deaf.until_close()[1] == 1001
             assert stack.gateway.child.wait(timeout=10) == 0
             assert time.monotonic() - start < 10
             stack.gateway.child = None
-            # Presence was told: nobody is there any more, without waiting for the gateway's silence.
             stack.gateway.start()
+            with stack.chat(agent) as again:
+                # Nothing is missed; what it had not confirmed comes again.
+                again.expect("Chat", timeout=10, seq=1000) if len(got) < 1000 else again.settle()
+                rest = [frame["seq"] for frame in again.seen if frame["type"] == "Chat"]
+                assert rest == list(range(1001 - len(rest), 1001)) and len(got) + len(rest) >= 1000
             assert len(stack.history(login["session_id"], f"with={AGENT}")) == 1000
