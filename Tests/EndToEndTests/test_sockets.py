@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from http_client import request
-from raw_socket import BINARY, CLOSE, PONG, TEXT, RawSocket, frame, handshake, text
+from raw_socket import BINARY, CLOSE, PING, PONG, TEXT, RawSocket, frame, handshake, text
 from stack import Stack
 from waiting import until
 
@@ -161,6 +161,21 @@ def test_silence_is_4408_and_pongs_are_enough_to_stay(tight):
         assert silent.until_close()[1] == 4408
         assert 1.4 < time.monotonic() - start < 3
         idle.settle()
+
+
+def test_pings_are_signs_of_life_and_count_against_the_rate(tight):
+    with RawSocket(tight.ports["gateway"], tight.login("test_user")) as raw:
+        raw.expect("Welcome")
+        start, count = time.monotonic(), 0
+        while time.monotonic() - start < 2.5:
+            raw.send(frame(PING, b"p") * 10)
+            count += 10
+            pongs = 0
+            while pongs < 10:
+                opcode, payload = raw.receive()
+                assert opcode in (PING, PONG), (opcode, payload)
+                pongs += opcode == PONG
+        assert 50 < count < 400, f"{count} pings answered"
 
 
 def test_a_client_that_does_not_read_is_1013_and_misses_nothing(tight):
