@@ -23,7 +23,13 @@ let settings: [SwiftSetting] = [
 ]
 
 func shared(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Shared/\(name)", exclude: ["README.md"], swiftSettings: settings)
+    .target(
+        name: name,
+        dependencies: dependencies,
+        path: "Shared/\(name)",
+        exclude: ["README.md"],
+        swiftSettings: settings
+    )
 }
 
 func system(_ name: String, pkgConfig: String? = nil) -> Target {
@@ -41,7 +47,13 @@ func service(_ name: String, folder: String, _ dependencies: [Target.Dependency]
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-    .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", resources: resources, swiftSettings: settings)
+    .testTarget(
+        name: name,
+        dependencies: dependencies,
+        path: "Tests/\(name)",
+        resources: resources,
+        swiftSettings: settings
+    )
 }
 
 let kit: [Target.Dependency] = [

@@ -49,8 +49,8 @@ struct InternalRoutes: RouteGroup {
 
     @Sendable private func revocations(_ request: Request) async throws -> Response {
         let query = request.query
-        let after = try number(query["after"], "after", default: 0, in: 0...Int.max)
-        let wait = try number(query["wait"], "wait", default: 0, in: 0...30)
+        let after = try query.integer("after", in: 0...Int.max) ?? 0
+        let wait = try query.integer("wait", in: 0...30) ?? 0
         return try Response.json(
             await sessions.feed.page(
                 epoch: query["epoch"],
@@ -78,13 +78,5 @@ struct InternalRoutes: RouteGroup {
                 }
             )
         )
-    }
-
-    private func number(_ text: String?, _ name: String, default value: Int, in range: ClosedRange<Int>) throws -> Int {
-        guard let text else { return value }
-        guard let number = Int(text), range.contains(number) else {
-            throw Problem.badRequest("\(name): must be a whole number from \(range.lowerBound) to \(range.upperBound)")
-        }
-        return number
     }
 }

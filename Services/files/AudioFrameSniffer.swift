@@ -1,6 +1,7 @@
 /// Recognises audio that has no signature but a run of frames: MPEG layers 1 to 3 and AAC in ADTS.
 ///
-/// WHATWG MIME Sniffing §6.2.3 calls the first "MP3 without ID3". One sync word is too little evidence, so the next frame must be where it should.
+/// WHATWG MIME Sniffing §6.2.3 calls the first "MP3 without ID3". One sync word is too little evidence, so the next
+/// frame must be where it should.
 enum AudioFrameSniffer {
     /// The type of the frames that `head` begins with, `nil` if it does not begin with two.
     static func contentType(of head: ArraySlice<UInt8>) -> String? {

@@ -1,7 +1,8 @@
 /// Tells a file's content type from its first bytes (WHATWG MIME Sniffing §6–§7, and what chats carry beside that).
 ///
 /// The content decides, the sender's word is a hint: it picks among types that look alike in their first bytes (the
-/// audio in an MP4 or WebM container, the kinds of plain text, Office documents in a ZIP), and only from the lists here.
+/// audio in an MP4 or WebM container, the kinds of plain text, Office documents in a ZIP), and only from the lists
+/// here.
 enum ContentSniffer {
     /// How much of a file's beginning is looked at, in bytes; the standard's "resource header".
     static let headBytesMax = 1445

@@ -74,10 +74,10 @@ struct InternalRoutes: RouteGroup {
 
     /// `GET /internal/changes`.
     private func changes(_ request: Request) async throws -> Response {
-        let query = PresenceQuery(request)
+        let query = request.query
         let epoch = try query.text("epoch", bytesMax: 64)
-        let after = try query.integer("after", in: 0...Self.numberMax, default: 0)
-        let wait = try query.integer("wait", in: 0...Self.waitSecondsMax, default: 0)
+        let after = try query.integer("after", in: 0...Self.numberMax) ?? 0
+        let wait = try query.integer("wait", in: 0...Self.waitSecondsMax) ?? 0
         let deadline = wait == 0 ? nil : clock().monotonic + Milliseconds(wait) * 1000
         let answer = await presence.feed.changes(epoch: epoch, after: after, until: deadline)
         return try Response.json(PresenceChangePage(answer, epoch: presence.feed.epoch, after: after))
@@ -85,12 +85,12 @@ struct InternalRoutes: RouteGroup {
 
     /// `GET /internal/users`.
     private func users(_ request: Request) async throws -> Response {
-        let query = PresenceQuery(request)
+        let query = request.query
         return try Response.json(
             await presence.snapshot(
                 type: try query.userType(),
                 after: try query.cursor(),
-                limit: try query.integer("limit", in: 1...Self.snapshotMax, default: Self.snapshotMax)
+                limit: try query.integer("limit", in: 1...Self.snapshotMax) ?? Self.snapshotMax
             )
         )
     }

@@ -5,8 +5,8 @@ import ServiceKit
 
 /// What users ask presence (through nginx).
 ///
-/// An agent sees everyone, a customer agents, and themself by name (invariant 7). A user whom the caller may not see does not
-/// exist for them.
+/// An agent sees everyone, a customer agents, and themself by name (invariant 7). A user whom the caller may not see
+/// does not exist for them.
 struct PresenceRoutes: RouteGroup {
     /// The most users in one answer, also without a `limit`.
     static let limitMax = 1000
@@ -34,12 +34,12 @@ struct PresenceRoutes: RouteGroup {
     /// `GET /api/presence`.
     private func list(_ request: Request) async throws -> Response {
         let caller = try await authenticate(request)
-        let query = PresenceQuery(request)
+        let query = request.query
         let page = await presence.list(
             for: caller,
             type: try query.userType(),
             after: try query.cursor(),
-            limit: try query.integer("limit", in: 1...Self.limitMax, default: Self.limitMax)
+            limit: try query.integer("limit", in: 1...Self.limitMax) ?? Self.limitMax
         )
         let now = Timestamp.now()
         let users = page.people.map { $0.document(now: now) }

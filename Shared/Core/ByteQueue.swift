@@ -23,6 +23,11 @@ package struct ByteQueue: ~Copyable {
         UnsafeRawBufferPointer(start: base.map { $0 + start }, count: count)
     }
 
+    /// Makes room for `count` bytes in all, so that filling up to there copies nothing.
+    package mutating func reserveCapacity(_ count: Int) {
+        if capacity - start < count { makeRoom(count - self.count) }
+    }
+
     /// Adds `count` bytes, which the caller writes to the returned place at once.
     package mutating func reserve(_ count: Int) -> UnsafeMutableRawBufferPointer {
         if capacity - end < count { makeRoom(count) }

@@ -23,9 +23,19 @@ package enum Identifier {
 
     /// Whether `text` is `[A-Za-z0-9_.-]{1,64}` and not `.` or `..`.
     package static func isUserID(_ text: some StringProtocol) -> Bool {
-        let bytes = text.utf8
-        guard (1...userIDLengthMax).contains(bytes.count), text != ".", text != ".." else { return false }
-        return bytes.allSatisfy(isNameByte)
+        var text = String(text)
+        return text.withUTF8 { isUserID(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// The same for a name's bytes: what the gateway's hot path asks, where the generic form was 7 % of a message.
+    package static func isUserID(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard (1...userIDLengthMax).contains(bytes.count) else { return false }
+        var isDots = true
+        for byte in bytes {
+            guard isNameByte(byte) else { return false }
+            if byte != UInt8(ascii: ".") { isDots = false }
+        }
+        return !isDots || bytes.count > 2
     }
 
     /// Whether `byte` is one of `A-Z a-z 0-9 _ . -`.

@@ -38,6 +38,19 @@ package struct Query: Sendable, Equatable {
 
     /// Every value of `name`, in order.
     package func values(_ name: String) -> [String] { items.filter { $0.name == name }.map(\.value) }
+
+    /// The first value of `name` as a whole number, of digits alone; `nil` without one.
+    ///
+    /// - Throws: `Problem` 400 that names `range`, which must not be negative, for anything else or outside it.
+    package func integer(_ name: String, in range: ClosedRange<Int>) throws(Problem) -> Int? {
+        guard let text = self[name] else { return nil }
+        guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
+            let value = Int(text), range.contains(value)
+        else {
+            throw .badRequest("\(name): must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
 }
 
 extension Request {

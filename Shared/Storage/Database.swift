@@ -58,7 +58,8 @@ package actor Database {
     }
 
     private func connect(_ migrations: [Migration], _ options: ConnectionOptions, _ ownership: Ownership) throws {
-        if case .exclusiveOwner(let advice) = ownership {
+        // What is in memory nobody else can open, and a lock file would be made in the working directory.
+        if case .exclusiveOwner(let advice) = ownership, path != ":memory:" {
             lock = try FileLock(protecting: path, advice: advice)
         }
         let connection = try Connection(path: path, options: options)

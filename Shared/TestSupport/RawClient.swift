@@ -15,6 +15,9 @@ package final class RawClient: Sendable {
         case ended
     }
 
+    /// How long a call waits for the server: it only matters to a test that fails.
+    private static let patienceSeconds = 30
+
     private let descriptor: Int32
     private let queue = DispatchQueue(label: "raw-client")
 
@@ -23,8 +26,7 @@ package final class RawClient: Sendable {
     /// - Parameters:
     ///   - port: In host order.
     ///   - receiveBufferBytes: `SO_RCVBUF`, to make the server feel a slow reader soon; 0 for the system's default.
-    ///   - opening: Sent as soon as the connection stands, however busy the machine is; at most a few bytes.
-    package init(port: UInt16, receiveBufferBytes: Int32 = 0, opening: String = "") async throws {
+    package init(port: UInt16, receiveBufferBytes: Int32 = 0) async throws {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         self.descriptor = descriptor
         try await Self.run(on: queue) {
@@ -32,7 +34,7 @@ package final class RawClient: Sendable {
                 var size = receiveBufferBytes
                 setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
             }
-            var timeout = timeval(tv_sec: 10, tv_usec: 0)
+            var timeout = timeval(tv_sec: Self.patienceSeconds, tv_usec: 0)
             setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
             setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
             var address = sockaddr_in()
@@ -45,10 +47,6 @@ package final class RawClient: Sendable {
                 }
             }
             guard outcome == 0 else { throw Failure.notConnected(errno) }
-            let bytes = Array(opening.utf8)
-            guard Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
-                throw Failure.sendFailed(errno)
-            }
         }
     }
 
@@ -72,20 +70,25 @@ package final class RawClient: Sendable {
     /// Sends everything.
     package func send(_ text: String) async throws { try await send(Array(text.utf8)) }
 
-    /// Sends without waiting for room.
+    /// Sends until the system takes no more for `patience`, or everything is out.
     ///
-    /// - Returns: How many bytes the system took until it would have blocked.
-    package func sendWhileRoom(_ bytes: [UInt8]) async throws -> Int {
+    /// - Returns: How many bytes the system took.
+    package func sendUntilStalled(_ bytes: [UInt8], patience: Duration) async throws -> Int {
         let descriptor = descriptor
+        let milliseconds = Int32(clamping: Int64(patience / .milliseconds(1)))
         return try await Self.run(on: queue) {
             var sent = 0
             while sent < bytes.count {
                 let count = bytes[sent...].withUnsafeBytes {
                     Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
                 }
-                if count < 0, errno == EAGAIN { return sent }
-                guard count > 0 else { throw Failure.sendFailed(errno) }
-                sent += count
+                if count > 0 {
+                    sent += count
+                    continue
+                }
+                guard errno == EAGAIN else { throw Failure.sendFailed(errno) }
+                var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                if poll(&waiting, 1, milliseconds) == 0 { return sent }
             }
             return sent
         }
@@ -93,15 +96,17 @@ package final class RawClient: Sendable {
 
     /// The next bytes, empty at the end of the stream.
     ///
-    /// - Throws: `.timedOut` after ten seconds, `.reset`.
+    /// - Throws: `.timedOut` after `patienceSeconds`, `.reset`.
     package func receive(upTo countMax: Int = 65_536) async throws -> [UInt8] {
         let descriptor = descriptor
-        return try await Self.run(on: queue) {
-            var buffer = [UInt8](repeating: 0, count: countMax)
-            let count = recv(descriptor, &buffer, countMax, 0)
-            guard count >= 0 else { throw errno == EAGAIN ? Failure.timedOut : Failure.reset }
-            return Array(buffer[..<count])
-        }
+        return try await Self.run(on: queue) { try Self.receive(descriptor, upTo: countMax) }
+    }
+
+    private static func receive(_ descriptor: Int32, upTo countMax: Int) throws -> [UInt8] {
+        var buffer = [UInt8](repeating: 0, count: countMax)
+        let count = recv(descriptor, &buffer, countMax, 0)
+        guard count >= 0 else { throw errno == EAGAIN ? Failure.timedOut : Failure.reset }
+        return Array(buffer[..<count])
     }
 
     /// Everything until the server ends the stream.
@@ -126,7 +131,17 @@ package final class RawClient: Sendable {
     }
 
     /// One response, and nothing of the next one: byte by byte but for a body of known length.
+    ///
+    /// It is read on the client's thread in one go: with a hop for each byte, a busy machine takes seconds for a head.
     package func receiveResponse(to method: HTTP.Method = .get) async throws -> (head: ResponseHead, body: [UInt8]) {
+        let descriptor = descriptor
+        return try await Self.run(on: queue) { try Self.receiveResponse(descriptor, to: method) }
+    }
+
+    private static func receiveResponse(
+        _ descriptor: Int32,
+        to method: HTTP.Method
+    ) throws -> (head: ResponseHead, body: [UInt8]) {
         var parser = ResponseParser()
         parser.begin(method)
         var found: ResponseHead?
@@ -144,7 +159,7 @@ package final class RawClient: Sendable {
                     return (found, body)
                 }
             }
-            let piece = try await receive(upTo: max(length - body.count, 1))
+            let piece = try receive(descriptor, upTo: max(length - body.count, 1))
             if piece.isEmpty { parser.finish() } else { parser.feed(piece) }
         }
     }
@@ -173,22 +188,4 @@ package final class RawClient: Sendable {
             queue.async { continuation.resume(with: Swift.Result { try body() }) }
         }
     }
-}
-
-/// Waits until `condition` holds, looking again every few milliseconds.
-///
-/// - Parameters:
-///   - timeout: How long at most.
-///   - condition: Cheap to ask.
-/// - Returns: Whether it came to hold.
-package func eventually(
-    within timeout: Duration = .seconds(10),
-    _ condition: () async throws -> Bool
-) async rethrows -> Bool {
-    let end = ContinuousClock.now + timeout
-    while ContinuousClock.now < end {
-        if try await condition() { return true }
-        try? await Task.sleep(for: .milliseconds(5))
-    }
-    return try await condition()
 }

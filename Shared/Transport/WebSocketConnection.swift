@@ -28,7 +28,8 @@ extension WebSocketHandler {
 /// One open WebSocket (RFC 6455), server side, on its event loop.
 ///
 /// Frames out gather in a queue and are written once at the end of the loop's turn. A peer that does not read is
-/// closed when more than `outboundBytesMax` waits for it: it is never waited for. Not `Sendable`: it belongs to its loop.
+/// closed when more than `outboundBytesMax` waits for it: it is never waited for. Not `Sendable`: it belongs to its
+/// loop.
 package final class WebSocketConnection: Channel {
     /// Limits of one connection.
     package struct Limits: Sendable {

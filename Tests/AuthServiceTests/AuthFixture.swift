@@ -117,13 +117,3 @@ struct Answer {
     var names: Set<String> { Set(object.keys) }
     var code: String? { string("code") }
 }
-
-/// Waits for a condition without sleeping.
-func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
-    let deadline = ContinuousClock.now + .seconds(20)
-    while ContinuousClock.now < deadline {
-        if try await condition() { return true }
-        await Task.yield()
-    }
-    return false
-}

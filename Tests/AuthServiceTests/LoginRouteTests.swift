@@ -1,6 +1,7 @@
 import Core
 import Crypto
 import HTTP
+import TestSupport
 import Testing
 
 @testable import AuthService
@@ -167,7 +168,7 @@ struct LoginRouteTests {
         let auth = try await AuthFixture(loginLimits: limits, hasher: PasswordHasher(requestsMax: 1, cost: 1))
         let slow = try await PasswordHasher(cost: 9).hash("slow")
         let holding = Task { try await auth.hasher.verify("x", stored: slow) }
-        #expect(try await eventually { auth.hasher.requestCount == 1 })
+        #expect(await eventually { auth.hasher.requestCount == 1 })
         let busy = await auth.send(.post, "/auth/login", json: login)
         #expect(busy.status == 503)
         #expect(busy.headers["Retry-After"] != nil)

@@ -1,5 +1,6 @@
 import Contracts
 import Core
+import TestSupport
 import Testing
 
 @testable import AuthService
@@ -13,9 +14,7 @@ struct RevocationFeedTests {
     /// A feed whose waits end only by news, close or cancellation.
     private func feed(trimmedThrough: Int = 0) -> RevocationFeed {
         RevocationFeed(RevocationState(epoch: "e", trimmedThrough: trimmedThrough)) { _ in
-            let (never, continuation) = AsyncStream<Void>.makeStream()
-            for await _ in never {}
-            continuation.finish()
+            await untilCancelled()
         }
     }
 
@@ -70,7 +69,7 @@ struct RevocationFeedTests {
     func waits() async throws {
         let feed = feed()
         async let page = feed.page(epoch: "e", after: 0, waitMilliseconds: 25_000)
-        #expect(try await eventually { feed.waiterCount == 1 })
+        #expect(await eventually { feed.waiterCount == 1 })
         feed.append(ended(1...1))
         #expect(await page.revocations.map(\.number) == [1])
         #expect(feed.waiterCount == 0)
@@ -85,7 +84,7 @@ struct RevocationFeedTests {
 
         let feed = feed()
         let poll = Task { await feed.page(epoch: "e", after: 0, waitMilliseconds: 25_000) }
-        #expect(try await eventually { feed.waiterCount == 1 })
+        #expect(await eventually { feed.waiterCount == 1 })
         poll.cancel()
         #expect(await poll.value.revocations.isEmpty)
         #expect(feed.waiterCount == 0)
@@ -95,7 +94,7 @@ struct RevocationFeedTests {
     func close() async throws {
         let feed = feed()
         async let page = feed.page(epoch: "e", after: 0, waitMilliseconds: 25_000)
-        #expect(try await eventually { feed.waiterCount == 1 })
+        #expect(await eventually { feed.waiterCount == 1 })
         feed.close()
         #expect(await page.revocations.isEmpty)
         #expect(await feed.page(epoch: "e", after: 0, waitMilliseconds: 25_000).revocations.isEmpty)

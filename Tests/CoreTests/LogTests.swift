@@ -39,7 +39,8 @@ struct LogTests {
         #expect(line.hasPrefix(#"{"ts":""#))
         #expect(
             line.hasSuffix(
-                #"Z","level":"info","service":"test","event":"login","user_id":"u1","count":3,"ok":true,"ratio":0.5,"none":null}"#
+                #"Z","level":"info","service":"test","event":"login","user_id":"u1","count":3,"ok":true,"#
+                    + #""ratio":0.5,"none":null}"#
             )
         )
         let time = try #require(Timestamp(wire: try object(line)["ts"] as? String ?? ""))

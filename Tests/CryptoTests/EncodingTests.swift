@@ -1,4 +1,5 @@
 import Crypto
+import TestSupport
 import Testing
 
 @Suite("Base 64 (RFC 4648)")
@@ -83,7 +84,7 @@ struct Base64Tests {
     @Test("decodes megabytes in random pieces")
     func random() throws {
         let seed = SecureRandom.uint64()
-        var generator = SplitMix(state: seed)
+        var generator = SeededGenerator(seed: seed)
         let bytes = SecureRandom.bytes(1_000_001)
         let text = Array(Base64.encode(bytes).utf8)
         var pieces: [[UInt8]] = []
@@ -119,18 +120,5 @@ struct HexTests {
     @Test("refuses odd lengths and other characters", arguments: ["0", "0g", "0x00", " 00", "é0"])
     func refuses(text: String) {
         #expect(Hex.decode(text) == nil)
-    }
-}
-
-/// A seeded generator, so that a failure can be run again.
-struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
     }
 }

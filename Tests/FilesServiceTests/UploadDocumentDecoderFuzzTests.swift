@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import TestSupport
 import Testing
 
 @testable import FilesService
@@ -15,7 +16,7 @@ struct UploadDocumentDecoderFuzzTests {
     @Test("whatever it accepts, Foundation's decoder accepts too and reads the same")
     func mutations() throws {
         let seed = UInt64.random(in: 0 ... .max)
-        var generator = SplitMix(state: seed)
+        var generator = SeededGenerator(seed: seed)
         let original = Array(
             #"{"file_name":"\u00e9a.txt","n":[-1.5e3,{"k":null}],"file_type":"text\/plain","file_data":"QUJDREVGRw=="}"#
                 .utf8

@@ -1,4 +1,5 @@
 import Core
+import TestSupport
 import Testing
 
 @testable import FilesService
@@ -195,7 +196,7 @@ struct UploadDocumentDecoderTests {
     @Test("decodes random files as they were encoded, in random pieces")
     func random() throws {
         let seed = UInt64.random(in: 0 ... .max)
-        var generator = SplitMix(state: seed)
+        var generator = SeededGenerator(seed: seed)
         for _ in 0..<200 {
             let count = Int.random(in: 1...300, using: &generator)
             let file = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
@@ -229,17 +230,4 @@ func base64(_ bytes: [UInt8]) -> String {
         index += 3
     }
     return result
-}
-
-/// A small seeded generator (splitmix64), so that a failing run can be repeated.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
 }

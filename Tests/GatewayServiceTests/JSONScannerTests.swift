@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import GatewayService
@@ -31,8 +32,8 @@ struct JSONScannerTests {
     private func accepts(_ text: String) -> Bool { (try? scan(text)) != nil }
 
     private static let rich = """
-         \t\r\n{"a" : "x\\"y\\\\z\\u00e9\\ud83d\\ude00é😀", "b":[1,-0.5e+10,[],{}, {"k":[null , true,false]}],"c":{"d":"e"} , \
-        "e":0,"f":-12.25E-3 ,"":"", "long":"abcdefghijklmnopqrstuvwxyz\\n0123456789" } \n
+         \t\r\n{"a" : "x\\"y\\\\z\\u00e9\\ud83d\\ude00é😀", "b":[1,-0.5e+10,[],{}, {"k":[null , true,false]}],\
+        "c":{"d":"e"} , "e":0,"f":-12.25E-3 ,"":"", "long":"abcdefghijklmnopqrstuvwxyz\\n0123456789" } \n
         """
 
     @Test(

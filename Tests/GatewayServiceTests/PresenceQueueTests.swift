@@ -1,5 +1,6 @@
 import Contracts
 import Core
+import TestSupport
 import Testing
 
 @testable import GatewayService

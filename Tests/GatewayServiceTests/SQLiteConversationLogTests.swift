@@ -243,7 +243,7 @@ struct SQLiteConversationLogTests {
             }
         }
         for count in [20, 100, 250] {
-            #expect(await eventually { reported.withLock { $0.count } >= count })
+            #expect(await eventually(within: .seconds(120)) { reported.withLock { $0.count } >= count })
             let known = reported.withLock { $0 }
             images.append((try crashImage(), known))
         }

@@ -1,4 +1,5 @@
 import HTTP
+import TestSupport
 import Testing
 
 @Suite("Request parser (RFC 9112)")
@@ -114,7 +115,7 @@ struct RequestParserTests {
     @Test("random mutations and splits never crash, and splits change nothing")
     func mutations() {
         let seed = UInt64.random(in: 1 ... .max)
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         for round in 0..<4000 {
             var bytes = Array(Self.samples[Int(random.next(below: Self.samples.count))].utf8)
             for _ in 0...random.next(below: 4) {
@@ -139,20 +140,5 @@ struct RequestParserTests {
             #expect(whole.error == split.error, "seed \(seed) round \(round)")
             #expect(whole.messages == split.messages, "seed \(seed) round \(round)")
         }
-    }
-}
-
-/// A repeatable source of numbers (SplitMix64).
-struct SeededRandom {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next(below bound: Int) -> Int {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return Int((z ^ (z >> 31)) % UInt64(bound))
     }
 }

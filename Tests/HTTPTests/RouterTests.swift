@@ -130,6 +130,21 @@ struct RouterTests {
         #expect(await respond(.get, "/query?" + (pairs + ["a"]).joined(separator: "&")).status == 400)
     }
 
+    @Test("a query's whole number is digits within its range, or 400 that names both")
+    func queryInteger() throws {
+        let huge = String(repeating: "9", count: 20)
+        let query = try Query(
+            encoded: "min=1&max=200&low=0&high=201&sign=%2B5&minus=-5&empty=&text=5x&huge=\(huge)"
+        )
+        #expect(try query.integer("min", in: 1...200) == 1)
+        #expect(try query.integer("max", in: 1...200) == 200)
+        #expect(try query.integer("none", in: 1...200) == nil)
+        for name in ["low", "high", "sign", "minus", "empty", "text", "huge"] {
+            let expected = Problem.badRequest("\(name): must be a whole number from 1 to 200")
+            #expect(throws: expected) { try query.integer(name, in: 1...200) }
+        }
+    }
+
     @Test("percent-encoding round trips")
     func percentEncoding() {
         let text = "a/b c%&?张\u{1F600}~"

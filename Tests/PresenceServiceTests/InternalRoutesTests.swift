@@ -114,7 +114,7 @@ struct InternalRoutesTests {
         #expect(try await driver.send(.post, "/internal/locate", #"{"user_ids":[\#(ids)]}"#).status == 422)
     }
 
-    @Test("changes: a reset names epoch and version, then news, then nothing", .timeLimit(.minutes(1)))
+    @Test("changes: a reset names epoch and version, then news, then nothing", .timeLimit(.minutes(5)))
     func changes() async throws {
         let driver = try await RouteDriver()
         _ = try await driver.announce("g1", ["u1:Kehu"])
@@ -141,7 +141,7 @@ struct InternalRoutesTests {
         #expect(change["at"] as? String == Moment.start.wall.wire)
     }
 
-    @Test("a wait ends empty at its time, and who has left is told as Offline", .timeLimit(.minutes(1)))
+    @Test("a wait ends empty at its time, and who has left is told as Offline", .timeLimit(.minutes(5)))
     func waits() async throws {
         let driver = try await RouteDriver()
         _ = try await driver.announce("g1", ["u1:Kehu"])

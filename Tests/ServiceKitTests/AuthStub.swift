@@ -109,13 +109,3 @@ final class AuthStub: Sendable {
         }
     }
 }
-
-/// Waits until `condition` holds, looking again and again, for at most ten seconds.
-func eventually(_ condition: @Sendable () async throws -> Bool) async rethrows -> Bool {
-    let deadline = ContinuousClock.now + .seconds(10)
-    while ContinuousClock.now < deadline {
-        if try await condition() { return true }
-        await Task.yield()
-    }
-    return false
-}

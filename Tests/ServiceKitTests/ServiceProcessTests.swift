@@ -2,6 +2,7 @@ import Core
 import HTTP
 import Net
 import Synchronization
+import TestSupport
 import Testing
 import Transport
 
@@ -32,7 +33,7 @@ struct InvocationTests {
     }
 }
 
-@Suite("Service process", .timeLimit(.minutes(1)))
+@Suite("Service process", .timeLimit(.minutes(5)))
 struct ServiceProcessTests {
     private func makeProcess() throws -> ServiceProcess {
         let settings = try Settings.development([

@@ -1,12 +1,15 @@
 import Contracts
 import Core
+import Foundation
+import Glibc
 import HTTP
 import Net
 import ServiceKit
 import Synchronization
+import TestSupport
 import Testing
 
-@Suite("Session verifier, against a server", .timeLimit(.minutes(1)))
+@Suite("Session verifier, against a server", .timeLimit(.minutes(5)))
 struct SessionVerifierTests {
     private let auth: AuthStub
     private let process: ServiceProcess
@@ -133,7 +136,7 @@ struct SessionVerifierTests {
     }
 }
 
-@Suite("Internal client, against a server", .timeLimit(.minutes(1)))
+@Suite("Internal client, against a server", .timeLimit(.minutes(5)))
 struct InternalClientTests {
     struct Echo: Codable, Sendable, Equatable { var text: String }
 
@@ -143,20 +146,20 @@ struct InternalClientTests {
         let failures: Mutex<[Problem]>
         let process: ServiceProcess
 
-        init(failures: [Problem] = []) throws {
+        /// Calls are not answered.
+        let isSilent = Atomic(false)
+
+        init(failures: [Problem] = [], log: Log = Log(service: "peer", level: .error, descriptor: -1)) throws {
             self.failures = Mutex(failures)
             let settings = try Settings.development(["presence.listen": "127.0.0.1:0"])
-            process = try ServiceProcess(
-                "peer",
-                settings: settings,
-                log: Log(service: "peer", level: .error, descriptor: -1)
-            )
+            process = try ServiceProcess("peer", settings: settings, log: log)
         }
 
         func client() throws -> InternalClient {
             var router = Router()
             router.add(.post, "/internal/echo") { [self] request in
                 calls.withLock { $0.append(request.headers) }
+                if isSilent.load(ordering: .relaxed) { await untilCancelled() }
                 let failure = failures.withLock { $0.isEmpty ? nil : $0.removeFirst() }
                 if let failure { throw failure }
                 return try Response.json(try await request.json(Echo.self))
@@ -210,6 +213,46 @@ struct InternalClientTests {
             #expect(error.problem.status == 503)
         }
         #expect(failing.calls.withLock { $0.count } == 3)
+    }
+
+    @Test("a service that stops answering is logged once, and once when it is back")
+    func transitions() async throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.file("log")
+        let descriptor = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0o600)
+        defer { close(descriptor) }
+        let peer = try Peer(log: Log(service: "peer", level: .info, descriptor: descriptor))
+        let client = try peer.client()
+        var impatient = InternalCallOptions.standard
+        impatient.timeout = .milliseconds(50)
+        impatient.usesCircuit = false
+        let echo = Echo(text: "a")
+        for _ in 0..<2 {
+            peer.isSilent.store(true, ordering: .relaxed)
+            for _ in 0..<3 {
+                await #expect(throws: InternalCallError.self) {
+                    try await client.call(.post, "/internal/echo", echo, as: Echo.self, options: impatient)
+                }
+            }
+            peer.isSilent.store(false, ordering: .relaxed)
+            for _ in 0..<2 {
+                _ = try await client.call(
+                    .post,
+                    "/internal/echo",
+                    Echo(text: "a"),
+                    as: Echo.self,
+                    options: Self.patient
+                )
+            }
+        }
+        let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+        let calls = lines.compactMap { $0.firstMatch(of: /"level":"(\w+)".*"event":"(internal_call_\w+)"/) }
+        #expect(
+            calls.map { "\($0.1) \($0.2)" } == [
+                "warning internal_call_failed", "info internal_call_recovered",
+                "warning internal_call_failed", "info internal_call_recovered",
+            ]
+        )
     }
 
     @Test("a refusal is not repeated, and comes with its code")

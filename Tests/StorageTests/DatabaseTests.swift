@@ -1,4 +1,5 @@
 import Core
+import Glibc
 import Storage
 import TestSupport
 import Testing
@@ -92,6 +93,16 @@ struct DatabaseTests {
         await owner.close()
         let next = try await open(ownership: .exclusiveOwner(advice: ""))
         await next.close()
+    }
+
+    @Test("databases in memory have one owner each, and no lock file")
+    func ownershipInMemory() async throws {
+        for _ in 0..<2 {
+            let database = try await Database.open(path: ":memory:", ownership: .exclusiveOwner(advice: ""))
+            #expect(try await database.read { db in try db.first("SELECT 1") { $0.int(0) } } == 1)
+            #expect(access(":memory:.lock", F_OK) == -1)
+            await database.close()
+        }
     }
 
     @Test("after close every call is refused, 503, and a second close is harmless")

@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 import Transport
 
-@Suite("HTTP client", .timeLimit(.minutes(1)))
+@Suite("HTTP client", .timeLimit(.minutes(5)))
 struct HTTPClientTests {
     private let loops: EventLoopGroup
 

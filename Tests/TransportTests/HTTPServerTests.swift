@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 import Transport
 
-@Suite("HTTP server", .timeLimit(.minutes(1)))
+@Suite("HTTP server", .timeLimit(.minutes(5)))
 struct HTTPServerTests {
     @Test("answers a request, and keeps the connection")
     func keepAlive() async throws {

@@ -5,16 +5,21 @@ import TestSupport
 import Transport
 
 /// A server on a port of its own for the time of one test.
+///
+/// Its time-outs are long but for those that the test sets, since a busy machine is no slow client.
 func withServer(
+    on loops: EventLoopGroup? = nil,
     loops count: Int = 1,
     configure: (inout HTTPServerConfiguration) -> Void = { _ in },
     handler: @escaping Handler,
     _ test: (HTTPServer, UInt16) async throws -> Void
 ) async throws {
-    let loops = try EventLoopGroup(count: count)
+    let loops = try loops ?? EventLoopGroup(count: count)
     defer { loops.shutDown() }
     guard let address = SocketAddress(host: "127.0.0.1", port: 0) else { return }
     var configuration = HTTPServerConfiguration(address: address)
+    configuration.headerTimeout = .seconds(60)
+    configuration.bodyIdleTimeout = .seconds(60)
     configure(&configuration)
     let log = Log(service: "test", level: .error)
     let server = HTTPServer(configuration: configuration, loops: loops, log: log, handler: handler)

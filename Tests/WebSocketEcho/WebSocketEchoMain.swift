@@ -26,7 +26,9 @@ enum WebSocketEchoMain {
         let bound = try server.start()
         log.info("listening", ["address": .string("\(bound)")])
         // Until it is killed.
-        while true { try await Task.sleep(for: .seconds(3600)) }
+        let (never, continuation) = AsyncStream<Void>.makeStream()
+        for await _ in never {}
+        continuation.finish()
     }
 
     private static func upgrade(_ request: Request) throws -> Response {

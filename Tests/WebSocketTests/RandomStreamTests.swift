@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import WebSocket
 
@@ -6,7 +7,7 @@ struct RandomStreamTests {
     @Test("gives back what was sent, however it was fragmented and cut")
     func roundTrip() {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var generator = SplitMix(state: seed)
+        var generator = SeededGenerator(seed: seed)
         for _ in 0..<150 {
             let (bytes, messages) = Self.makeStream(&generator)
             #expect(ReferenceDecoder(bytes).messages == messages, "seed \(seed)")
@@ -18,7 +19,7 @@ struct RandomStreamTests {
     @Test("makes the same of damaged streams as a plain second decoder, however they are cut")
     func damaged() {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var generator = SplitMix(state: seed)
+        var generator = SeededGenerator(seed: seed)
         var failures = 0
         for _ in 0..<1000 {
             var (bytes, _) = Self.makeStream(&generator)
@@ -45,7 +46,7 @@ struct RandomStreamTests {
 
     private static let texts = ["", "a", "hello", "客服在线", "grün 😀", "{\"type\":\"Chat\",\"content\":\"你好\"}"]
 
-    private static func makeStream(_ generator: inout SplitMix) -> (bytes: [UInt8], messages: [Received]) {
+    private static func makeStream(_ generator: inout SeededGenerator) -> (bytes: [UInt8], messages: [Received]) {
         var bytes: [UInt8] = []
         var messages: [Received] = []
         for _ in 0..<Int.random(in: 1...6, using: &generator) {
@@ -78,7 +79,7 @@ struct RandomStreamTests {
     private static func appendControl(
         _ bytes: inout [UInt8],
         _ messages: inout [Received],
-        _ generator: inout SplitMix
+        _ generator: inout SeededGenerator
     ) {
         guard Int.random(in: 0..<3, using: &generator) == 0 else { return }
         let length = Int.random(in: 0...125, using: &generator)
@@ -93,7 +94,7 @@ struct RandomStreamTests {
         }
     }
 
-    private static func cut(_ bytes: [UInt8], _ generator: inout SplitMix) -> [[UInt8]] {
+    private static func cut(_ bytes: [UInt8], _ generator: inout SeededGenerator) -> [[UInt8]] {
         var pieces: [[UInt8]] = []
         var rest = bytes[...]
         let most = [1, 3, 20, 200, 5000].randomElement(using: &generator) ?? 1

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import WebSocket
 
@@ -41,7 +42,7 @@ struct UTF8ValidatorTests {
     @Test("agrees on random mixtures")
     func random() {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var generator = SplitMix(state: seed)
+        var generator = SeededGenerator(seed: seed)
         let pieces: [[UInt8]] = Self.table + [Array("客".utf8), Array("服务".utf8), Array("😀".utf8), Array("hello".utf8)]
         for _ in 0..<3000 {
             var bytes: [UInt8] = []

@@ -17,8 +17,12 @@ enum ContentType: String, CaseIterable {
     }
 
     private func matches(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        let name = rawValue.utf8
-        return name.count == bytes.count && zip(name, bytes).allSatisfy { $0 | 0x20 == $1 | 0x20 }
+        var name = rawValue
+        return name.withUTF8 { name in
+            guard name.count == bytes.count else { return false }
+            for index in 0..<name.count where name[index] | 0x20 != bytes[index] | 0x20 { return false }
+            return true
+        }
     }
 }
 
@@ -200,11 +204,10 @@ enum ClientFrame {
 
     private static func decodeName(_ slice: JSONSlice?, _ field: StaticString) throws(FrameProblem) -> String? {
         guard let slice else { return nil }
-        let text = slice.kind == .string ? slice.text : ""
-        guard Identifier.isUserID(text) else {
+        guard slice.kind == .string, slice.withoutEscapes({ Identifier.isUserID($0) }) else {
             throw .field(field, "must be 1 to \(Identifier.userIDLengthMax) of A-Z a-z 0-9 _ . -")
         }
-        return text
+        return slice.text
     }
 }
 

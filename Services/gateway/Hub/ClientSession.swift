@@ -361,7 +361,8 @@ final class ClientSession: WebSocketHandler {
         readNext()
     }
 
-    /// The answer to `GatewayShard.read`: sends the page, and reads on until the head is reached, at the pace of the socket.
+    /// The answer to `GatewayShard.read`: sends the page, and reads on until the head is reached, at the pace of the
+    /// socket.
     func takePage(_ conversationID: String, _ answer: Result<EntryPage, any Error>) {
         guard connection.isOpen else { return }
         isReadUnderWay = false

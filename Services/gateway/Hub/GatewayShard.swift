@@ -27,6 +27,8 @@ final class GatewayShard {
     private var nextNumber: UInt64 = 1
     private var messageIDs = MessageID()
     private var batch: AppendBatch?
+    private var lastBatchBytes = 0
+    private var lastBatchCount = 0
     private var acknowledgements = ByteQueue()
     /// Of the running `committed`.
     private var deliveries = 0
@@ -232,10 +234,15 @@ final class GatewayShard {
     private func openBatch() -> AppendBatch {
         if let batch { return batch }
         let fresh = AppendBatch()
+        // About as much as last time: growing step by step would copy every byte twice.
+        fresh.bytes.reserveCapacity(lastBatchBytes)
+        fresh.appends.reserveCapacity(lastBatchCount)
         batch = fresh
         loop.atTurnEnd { [self] in
             guard let full = batch else { return }
             batch = nil
+            lastBatchBytes = full.bytes.count
+            lastBatchCount = full.appends.count
             log.append(Handover(full))
         }
         return fresh

@@ -1,7 +1,8 @@
 import Core
 import Synchronization
 
-/// Sessions of handshakes under way, so that a revocation that comes while auth is being asked is not lost (DESIGN R12).
+/// Sessions of handshakes under way, so that a revocation that comes while auth is being asked is not
+/// lost (DESIGN R12).
 ///
 /// And the successors of sessions refreshed lately: an old id is good for some seconds more, and a socket opened with
 /// it belongs to the new one, with which it has to end.

@@ -61,8 +61,9 @@ struct PresenceQueue {
         nextNumber = max(nextNumber, sentThrough + 1)
     }
 
-    /// The next batch to send, the same until `taken` or a loss of continuity; `nil` when there is nothing to say, or no
-    /// registration to say it under.
+    /// The next batch to send, the same until `taken` or a loss of continuity.
+    ///
+    /// `nil` when there is nothing to say, or no registration to say it under.
     mutating func next() -> (registration: Int, first: Int, events: [PresenceEvent])? {
         guard let registration else { return nil }
         if needsAnnouncement {

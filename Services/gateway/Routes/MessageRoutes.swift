@@ -20,9 +20,9 @@ struct MessageRoutes: RouteGroup {
         let session = try await sessions.require(request)
         let identity = Identity(userID: session.userID, userName: session.userName, userType: session.userType)
         let query = try Query(encoded: request.head.rawQuery)
-        let limit = try integer(query, "limit", 1...Self.limitMax) ?? Self.limitDefault
-        let before = try integer(query, "before", 1...Int(Int32.max))
-        let after = try integer(query, "after", 0...Int(Int32.max))
+        let limit = try query.integer("limit", in: 1...Self.limitMax) ?? Self.limitDefault
+        let before = try query.integer("before", in: 1...Int(Int32.max))
+        let after = try query.integer("after", in: 0...Int(Int32.max))
         if before != nil, after != nil { throw Problem.badRequest("before, after: give one of them") }
         let conversationID = try await conversation(query, identity)
         let range = after.map(EntryRange.after) ?? .before(before)
@@ -54,14 +54,6 @@ struct MessageRoutes: RouteGroup {
                 throw error.code == .unavailable ? Problem.unavailable(error.message) : missing
             }
         }
-    }
-
-    private func integer(_ query: Query, _ name: String, _ range: ClosedRange<Int>) throws -> Int? {
-        guard let text = query[name] else { return nil }
-        guard let value = Int(text), range.contains(value) else {
-            throw Problem.badRequest("\(name): must be a whole number from \(range.lowerBound) to \(range.upperBound)")
-        }
-        return value
     }
 
     /// The entries are the stored texts themselves.

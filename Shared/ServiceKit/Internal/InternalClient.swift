@@ -13,6 +13,8 @@ package final class InternalClient: Sendable {
     private let http: HTTPClient
     private let log: Log
     private let circuit = Mutex(CircuitBreaker())
+    /// Whether the last call went unanswered; only changes of it are logged above debug.
+    private let isAway = Atomic(false)
     private let failures: Counter
     private let durations: Histogram
 
@@ -24,7 +26,7 @@ package final class InternalClient: Sendable {
     ///   - url: Where it is reached.
     ///   - token: The internal token.
     ///   - http: The client whose connections are used.
-    ///   - log: Told of failures.
+    ///   - log: Told when the service stops answering, and when it answers again.
     ///   - metrics: Calls are counted and timed here.
     package init(_ service: String, url: BaseURL, token: String, http: HTTPClient, log: Log, metrics: Metrics) {
         self.service = service
@@ -133,7 +135,7 @@ package final class InternalClient: Sendable {
                     timeout: remaining,
                     responseBytesMax: options.responseBytesMax
                 )
-                circuit.withLock { $0.succeeded() }
+                succeeded()
                 guard Self.isPassing(response.status), options.isRepeatable, !isLast else { return response }
             } catch {
                 try failed(error, options, isLast: isLast)
@@ -154,6 +156,12 @@ package final class InternalClient: Sendable {
         guard admits else { throw .unavailable(service: service, reason: "not answering lately") }
     }
 
+    private func succeeded() {
+        circuit.withLock { $0.succeeded() }
+        guard isAway.load(ordering: .relaxed), isAway.exchange(false, ordering: .relaxed) else { return }
+        log.info("internal_call_recovered", ["service": .string(service)])
+    }
+
     /// Notes a failure; throws unless the call may be tried again.
     private func failed(
         _ error: HTTPClientError,
@@ -168,7 +176,11 @@ package final class InternalClient: Sendable {
         if options.usesCircuit { circuit.withLock { $0.failed(now: now) } }
         failures.increment()
         let reason = String(describing: error)
-        log.warning("internal_call_failed", ["service": .string(service), "reason": .string(reason)])
+        if isAway.exchange(true, ordering: .relaxed) {
+            log.debug("internal_call_failed", ["service": .string(service), "reason": .string(reason)])
+        } else {
+            log.warning("internal_call_failed", ["service": .string(service), "reason": .string(reason)])
+        }
         guard !isLast, options.isRepeatable || !error.mayHaveBeenSeen else {
             throw .unavailable(service: service, reason: reason)
         }

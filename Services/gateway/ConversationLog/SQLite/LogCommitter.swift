@@ -36,7 +36,15 @@ final class LogCommitter {
         entries = try LogEntries(connection: connection, index: index, tail: tail)
     }
 
-    func close() { connection.close() }
+    /// Leaves the whole log in its one file, whichever of its connections is the last to be closed.
+    ///
+    /// SQLite would do so by itself only if that were this one: the readers' may not write.
+    func close() {
+        do { try connection.checkpoint(.truncate) } catch {
+            log.warning("checkpoint_failed", ["error": .string("\(error)")])
+        }
+        connection.close()
+    }
 
     /// Makes the batches durable, or fails all of them, and hands them back.
     func commit(_ batches: [AppendBatch], _ positions: [Position: Int]) {

@@ -75,8 +75,10 @@ final class LogWriter: Sendable {
         queue.withLock { $0.isStopping = true }
         wake.signal()
         ended.wait()
-        handedOver.value.close()
     }
+
+    /// Closes the log's connection; after `stop`, and when nobody reads any more.
+    func close() { handedOver.value.close() }
 
     // MARK: - The thread
 

@@ -113,6 +113,7 @@ final class SQLiteConversationLog: ConversationLog {
                 wake.signal()
                 ended.wait()
                 indexer.stop()
+                writer.close()
                 lock.withLock { $0 = nil }
                 continuation.resume()
             }
