@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 
 @testable import GatewayService
@@ -47,5 +48,25 @@ struct SessionTableTests {
         pending.revoke("b", replacedBy: last)
         #expect(pending.end("a") == last.map { .replaced(by: $0) } ?? .revoked)
         #expect(pending.end("other") == .alive)
+    }
+
+    @Test("a handshake with an old id belongs to the newest one, as long as the old one may live")
+    func successor() {
+        let now = Atomic<Int64>(0)
+        let pending = PendingHandshakes(now: { now.load(ordering: .relaxed) })
+        pending.revoke("a", replacedBy: "b")
+        // Auth lists an old id a second time when its seconds are over.
+        pending.revoke("a", replacedBy: "b")
+        pending.revoke("b", replacedBy: "c")
+        pending.begin("a")
+        #expect(pending.end("a") == .replaced(by: "c"))
+        pending.begin("c")
+        #expect(pending.end("c") == .alive)
+        now.store(PendingHandshakes.memoryMilliseconds + 1, ordering: .relaxed)
+        pending.revoke("x", replacedBy: "y")
+        pending.begin("a")
+        #expect(pending.end("a") == .alive)
+        pending.begin("x")
+        #expect(pending.end("x") == .replaced(by: "y"))
     }
 }
