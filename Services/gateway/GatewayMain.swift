@@ -112,6 +112,11 @@ enum GatewayMain {
         )
         gateway.onEachLoop { shard in shard.onExpired = { watch.doubt($0) } }
         process.background("session_watch") { await watch.run(gateway) }
-        process.background("presence") { await parts.presence.run { gateway.tellAgents($0) } }
+        process.background("presence") {
+            await parts.presence.run(
+                onChanges: { gateway.tellAgents($0) },
+                onRefused: { users in gateway.onEachLoop { $0.close(users: users, .overload) } }
+            )
+        }
     }
 }

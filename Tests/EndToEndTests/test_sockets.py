@@ -448,3 +448,19 @@ def test_sigterm_acknowledges_what_was_read_and_closes_with_1001(loops):
                 rest = [frame["seq"] for frame in again.seen if frame["type"] == "Chat"]
                 assert rest == list(range(1001 - len(rest), 1001)) and len(got) + len(rest) >= 1000
             assert len(stack.history(login["session_id"], f"with={AGENT}")) == 1000
+
+
+# Presence without room
+
+
+def test_a_user_whom_presence_cannot_hold_is_told_to_come_back():
+    with stack_with({"presence.users_max": 1}) as stack:
+        agent = stack.login(AGENT)
+        with stack.chat(agent) as support:
+            until(
+                lambda: stack.http("GET", "/api/presence", session=agent["session_id"]).json["users"],
+                "presence knows the agent",
+            )
+            with stack.chat(stack.login("test")) as chat:
+                assert chat.expect_closed() == 1013
+            support.settle()

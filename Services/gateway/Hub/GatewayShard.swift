@@ -158,6 +158,13 @@ final class GatewayShard {
     /// The hashes of all sessions, for verifying each again.
     var sessionHashes: [String] { Array(bySession.keys) }
 
+    /// Closes the connections of some users.
+    func close(users userIDs: [String], _ reason: CloseReason) {
+        for userID in userIDs {
+            for session in users[userID] ?? [] { session.close(reason) }
+        }
+    }
+
     func closeAll(_ reason: CloseReason) {
         for session in sessions.values { session.close(reason) }
     }

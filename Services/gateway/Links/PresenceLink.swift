@@ -52,12 +52,17 @@ final class PresenceLink: PresenceReporting {
 
     /// Registers, reports and follows until cancelled.
     ///
-    /// - Parameter onChanges: Gets the news, in order.
+    /// - Parameters:
+    ///   - onChanges: Gets the news, in order.
+    ///   - onRefused: Gets users for whom presence has no room: nobody would find them.
     @concurrent
-    func run(_ onChanges: @escaping @Sendable ([PresenceChange]) -> Void) async {
+    func run(
+        onChanges: @escaping @Sendable ([PresenceChange]) -> Void,
+        onRefused: @escaping @Sendable ([String]) -> Void
+    ) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.beatForEver() }
-            group.addTask { await self.reportForEver() }
+            group.addTask { await self.reportForEver(onRefused) }
             group.addTask { await self.followForEver(onChanges) }
         }
     }
@@ -93,15 +98,15 @@ final class PresenceLink: PresenceReporting {
 
     /// The last words: what happened, then a heartbeat without connections, which ends the registration.
     func end() async {
-        while case .more = await report() {}
+        while case .more = await report({ _ in }) {}
         await beat()
     }
 
     // MARK: - Events
 
-    private func reportForEver() async {
+    private func reportForEver(_ onRefused: @Sendable ([String]) -> Void) async {
         while !Task.isCancelled {
-            switch await report() {
+            switch await report(onRefused) {
             case .more: continue
             case .done: try? await Task.sleep(for: Self.gatherInterval)
             case .failed: try? await Task.sleep(for: Self.retryInterval)
@@ -111,7 +116,7 @@ final class PresenceLink: PresenceReporting {
 
     private enum Report { case more, done, failed }
 
-    private func report() async -> Report {
+    private func report(_ onRefused: @Sendable ([String]) -> Void) async -> Report {
         guard let (registration, first, events) = queue.withLock({ $0.next() }) else { return .done }
         let batch = PresenceEvents(
             gatewayID: own.gatewayID,
@@ -120,8 +125,9 @@ final class PresenceLink: PresenceReporting {
             events: events
         )
         do {
-            _ = try await client.call(.post, "/internal/events", batch, as: PresenceEventsAnswer.self)
+            let answer = try await client.call(.post, "/internal/events", batch, as: PresenceEventsAnswer.self)
             queue.withLock { $0.taken(registration: registration, first: first, count: events.count) }
+            if let refused = answer.refused, !refused.isEmpty { onRefused(refused) }
             return events.count == PresenceEvents.eventsMax ? .more : .done
         } catch let error where error.refusedStatus == 409 {
             queue.withLock { $0.loseContinuity() }
