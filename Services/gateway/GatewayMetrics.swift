@@ -4,7 +4,7 @@ import WebSocket
 
 /// What the gateway counts.
 ///
-/// Counters are atomics; the hot path touches two a message.
+/// Counters are atomics; the hot path adds to them once a batch.
 struct GatewayMetrics: Sendable {
     private let connectionsOpen: Gauge
     private let connectionsTotal: Counter

@@ -48,6 +48,15 @@ final class LogCommitter {
 
     /// Makes the batches durable, or fails all of them, and hands them back.
     func commit(_ batches: [AppendBatch], _ positions: [Position: Int]) {
+        guard batches.isEmpty || !tail.isFull else {
+            log.error("index_behind")
+            indexer.runSoon()
+            Self.fail(
+                batches,
+                FrameProblem(code: .unavailable, message: "the log's index is behind; nothing was stored")
+            )
+            return committed(Handover(batches))
+        }
         do {
             try connection.transaction {
                 entries.beginCommit()

@@ -41,6 +41,14 @@ final class LogTail: Sendable {
     }
 
     private let state = Mutex(State())
+    private let itemsMax: Int
+
+    /// - Parameter itemsMax: Entries that may wait for the index, about 32 bytes each: far more than a run takes, so
+    ///   that only an index file that cannot be written gets there.
+    init(itemsMax: Int = 4_000_000) { self.itemsMax = itemsMax }
+
+    /// Whether nothing more may be committed until the index file has taken some.
+    var isFull: Bool { state.withLock { $0.activeCount >= itemsMax } }
 
     /// Publishes committed entries, in the order of their rows.
     ///
