@@ -21,7 +21,7 @@ struct Account: Sendable, Equatable {
 
     /// Whether `text` may be a person's id: the path segments of the API and guests' names are kept free.
     static func isAssignableID(_ text: String) -> Bool {
-        Identifier.isUserID(text) && text != "me" && text != "online" && !text.hasPrefix(guestPrefix)
+        Identifier.isUserID(text) && text != "me" && text != "online" && text != "system" && !text.hasPrefix(guestPrefix)
     }
 
     /// The longest display name, in bytes of UTF-8.

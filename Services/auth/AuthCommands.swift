@@ -32,7 +32,7 @@ struct AuthCommands {
         guard Account.isAssignableID(userID) else {
             throw AuthError.invalidField(
                 "user_id",
-                rule: "must be 1 to 64 of A-Z a-z 0-9 _ . -, and not ., .., me, online or guest-…"
+                rule: "must be 1 to 64 of A-Z a-z 0-9 _ . -, and not ., .., me, online, system or guest-…"
             )
         }
         guard Account.isUserName(userName) else {

@@ -1,7 +1,8 @@
 package import Core
 
-/// The answer of `GET /internal/changes?epoch=E&after=V&wait=S` (presence): a long poll.
+/// The answer of `GET /internal/changes?epoch=E&after=V&queue=Q&wait=S` (presence): a long poll.
 ///
+/// It ends at once when there is a change past `after`, a decision to offer, or a queue other than version `queue`.
 /// Without `epoch` the answer is a reset that names the epoch and its newest version. `wait` is in seconds, 0…25.
 /// After a reset load `GET /internal/users`, and go on after the version that its first page names.
 ///
@@ -18,21 +19,27 @@ package struct PresenceChangePage: Codable, Sendable, Equatable {
     package var reset: Bool
     /// Empty when the wait ended without news, or on a reset.
     package var changes: [PresenceChange]
-    /// Routing decisions whose entry is not in the log yet; offered until reported.
+    /// Routing decisions whose entry is not in the log yet: to be appended.
+    ///
+    /// Each is offered again, to whoever asks, every few seconds until it is reported as logged (DESIGN R9).
     package var decisions: [RoutingDecision]?
+    /// The queue, when its version is not the one that the asker has.
+    package var queue: WaitingQueue?
 
     package init(
         epoch: String,
         next: Int,
         reset: Bool,
         changes: [PresenceChange],
-        decisions: [RoutingDecision]? = nil
+        decisions: [RoutingDecision]? = nil,
+        queue: WaitingQueue? = nil
     ) {
         self.epoch = epoch
         self.next = next
         self.reset = reset
         self.changes = changes
         self.decisions = decisions
+        self.queue = queue
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -41,6 +48,7 @@ package struct PresenceChangePage: Codable, Sendable, Equatable {
         case reset
         case changes
         case decisions
+        case queue
     }
 }
 

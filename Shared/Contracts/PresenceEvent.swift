@@ -42,7 +42,7 @@ package struct PresenceEvents: Codable, Sendable, Equatable {
 ///
 /// ```json
 /// {"kind":"join","user_id":"user123","user_name":"张三","user_type":"Kehu"}
-/// {"kind":"leave","user_id":"user123"}
+/// {"kind":"leave","user_id":"user123","silent_ms":1200}
 /// {"kind":"announce_begin"}
 /// ```
 package struct PresenceEvent: Codable, Sendable, Equatable {
@@ -65,12 +65,21 @@ package struct PresenceEvent: Codable, Sendable, Equatable {
     package var userName: String?
     /// On `join`.
     package var userType: UserType?
+    /// On `leave`: how long nothing had been heard of the user, in milliseconds; 0 when left out.
+    package var silentMilliseconds: Int?
 
-    package init(kind: Kind, userID: String? = nil, userName: String? = nil, userType: UserType? = nil) {
+    package init(
+        kind: Kind,
+        userID: String? = nil,
+        userName: String? = nil,
+        userType: UserType? = nil,
+        silentMilliseconds: Int? = nil
+    ) {
         self.kind = kind
         self.userID = userID
         self.userName = userName
         self.userType = userType
+        self.silentMilliseconds = silentMilliseconds
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -78,6 +87,7 @@ package struct PresenceEvent: Codable, Sendable, Equatable {
         case userID = "user_id"
         case userName = "user_name"
         case userType = "user_type"
+        case silentMilliseconds = "silent_ms"
     }
 }
 

@@ -50,12 +50,15 @@ package struct UserSummary: Codable, Sendable, Equatable {
     package var userName: String
     package var userType: UserType
     package var disabled: Bool
+    /// Conversations at once, for an agent whose account says so.
+    package var capacity: Int?
 
-    package init(userID: String, userName: String, userType: UserType, disabled: Bool) {
+    package init(userID: String, userName: String, userType: UserType, disabled: Bool, capacity: Int? = nil) {
         self.userID = userID
         self.userName = userName
         self.userType = userType
         self.disabled = disabled
+        self.capacity = capacity
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -63,5 +66,6 @@ package struct UserSummary: Codable, Sendable, Equatable {
         case userName = "user_name"
         case userType = "user_type"
         case disabled
+        case capacity
     }
 }

@@ -38,7 +38,16 @@ package enum ProblemCode: String, Sendable, CaseIterable {
     case recipientForbidden = "recipient_forbidden"
     case noAgentAvailable = "no_agent_available"
     case syncUnexpected = "sync_unexpected"
+    case cursorOutOfRange = "cursor_out_of_range"
+    case conversationUnknown = "conversation_unknown"
+    case messageUnknown = "message_unknown"
+    case recallForbidden = "recall_forbidden"
+    case recallTooLate = "recall_too_late"
     case draining
+    // presence
+    case agentAtCapacity = "agent_at_capacity"
+    case agentUnavailable = "agent_unavailable"
+    case queueFull = "queue_full"
 }
 
 /// An error as the wire shows it: RFC 9457 `application/problem+json`

@@ -37,10 +37,13 @@ extension AppendBatch {
                     Append(
                         conversationID: draft.conversationID,
                         sender: draft.sender,
+                        senderType: draft.sender.hasPrefix("a") ? .agent : .customer,
                         addressee: draft.addressee,
                         clientID: draft.clientID,
+                        kind: .chat,
                         text: text,
                         acknowledged: acknowledged,
+                        file: nil,
                         origin: origin
                     )
                 )

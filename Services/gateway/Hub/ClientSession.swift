@@ -260,11 +260,8 @@ final class ClientSession: WebSocketHandler {
     private func takeDelivered(_ conversationID: String, _ sequence: Int) {
         // Past what this connection was sent nothing can have been taken.
         guard let sent = cursors[conversationID]?.sent else { return }
-        shard.log.setDelivered(
-            user: identity.userID,
-            conversationID: conversationID,
-            sequence: min(sequence, sent)
-        )
+        let receipt = Receipt(kind: .delivered, conversationID: conversationID, sequence: min(sequence, sent))
+        shard.log.move(receipt, of: identity.userID, from: id)
     }
 
     // MARK: - Entries out
@@ -423,7 +420,8 @@ final class ClientSession: WebSocketHandler {
         // Only the newest ping's pong counts: it covers what older ones did.
         guard pong.elementsEqual(withUnsafeBytes(of: pingNumber.bigEndian) { Array($0) }) else { return }
         for (conversationID, sequence) in pinged {
-            shard.log.setDelivered(user: identity.userID, conversationID: conversationID, sequence: sequence)
+            let receipt = Receipt(kind: .delivered, conversationID: conversationID, sequence: sequence)
+            shard.log.move(receipt, of: identity.userID, from: id)
         }
         pinged = []
         if !moved.isEmpty { shard.sessionMoved(self) }

@@ -211,10 +211,13 @@ final class GatewayShard {
             Append(
                 conversationID: conversationID,
                 sender: session.identity.userID,
+                senderType: session.identity.userType,
                 addressee: addressee,
                 clientID: chat.clientID,
+                kind: .chat,
                 text: text,
                 acknowledged: acknowledged,
+                file: nil,
                 origin: session.id
             )
         )
@@ -314,10 +317,10 @@ final class GatewayShard {
         case .pending: break
         case .failed(let problem):
             origin?.connection.send(text: ServerFrame.error(problem, clientID: append.clientID, now: .now()))
-        case .appended(let sequence, let members):
+        case .appended(let sequence, let audience):
             let waiting = batch.bytes.waiting
             let text = UnsafeRawBufferPointer(rebasing: waiting[append.text])
-            for member in members {
+            for member in audience {
                 guard let sessions = users[member] else { continue }
                 for session in sessions where session !== origin {
                     session.deliver(append.conversationID, sequence, text: text)
@@ -333,9 +336,9 @@ final class GatewayShard {
                 to: &acknowledgements
             )
             origin.deliver(append.conversationID, sequence, text: text, acknowledgement: acknowledgements.waiting)
-        case .repeated(let sequence, let stored, let members):
+        case .repeated(let sequence, let stored, let audience):
             // DESIGN R1: a repeat does all of it again, so that a crash after the commit leaves nobody untold.
-            for member in members {
+            for member in audience {
                 for session in users[member] ?? [] where session !== origin {
                     session.noteHead(append.conversationID, sequence)
                 }
@@ -358,7 +361,7 @@ final class GatewayShard {
 
     private func readPositions(_ session: ClientSession) {
         let bound = LoopBound(session, loop: loop)
-        log.positions(of: session.identity.userID) { [loop] answer in
+        log.positions(of: session.identity.userID, naming: []) { [loop] answer in
             loop.submit {
                 switch answer {
                 case .success(let positions): bound.value.place(positions)

@@ -65,7 +65,7 @@ final class LogEntries {
         if let clientID = append.clientID {
             switch try find(state, sender: append.sender, clientID: clientID) {
             case .known(let sequence, let stored):
-                batch.appends[index].outcome = .repeated(sequence: sequence, stored: stored, members: state.members)
+                batch.appends[index].outcome = .repeated(sequence: sequence, stored: stored, audience: state.members)
                 return
             case .free(let freeHash): hash = freeHash
             }
@@ -94,7 +94,7 @@ final class LogEntries {
             state.sequences?[hash] = sequence
             states.addSequences(1)
         }
-        batch.appends[index].outcome = .appended(sequence: sequence, members: state.members)
+        batch.appends[index].outcome = .appended(sequence: sequence, audience: state.members)
     }
 
     func setDelivered(_ user: String, _ conversationID: String, _ sequence: Int) throws {

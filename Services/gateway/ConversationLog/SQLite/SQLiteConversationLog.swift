@@ -74,9 +74,40 @@ final class SQLiteConversationLog: ConversationLog {
         committed(Handover([batch.value]))
     }
 
-    func setDelivered(user: String, conversationID: String, sequence: Int) {
-        writer.setDelivered(user: user, conversationID: conversationID, sequence: sequence)
+    func move(_ receipt: Receipt, of user: String, from origin: ConnectionID?) {
+        writer.setDelivered(user: user, conversationID: receipt.conversationID, sequence: receipt.sequence)
     }
+
+    private struct NotYet: Error {}
+
+    func members(of conversationID: String, _ answer: @escaping @Sendable (Result<[String], any Error>) -> Void) {
+        answer(.failure(NotYet()))
+    }
+
+    func conversations(
+        _ query: ConversationQuery,
+        _ answer: @escaping @Sendable (Result<ConversationPage, any Error>) -> Void
+    ) {
+        answer(.failure(NotYet()))
+    }
+
+    func conversation(
+        _ conversationID: String,
+        for user: String,
+        _ answer: @escaping @Sendable (Result<ConversationSummary?, any Error>) -> Void
+    ) {
+        answer(.failure(NotYet()))
+    }
+
+    func outbox(
+        after number: Int64,
+        limit: Int,
+        _ answer: @escaping @Sendable (Result<[OutboxItem], any Error>) -> Void
+    ) {
+        answer(.failure(NotYet()))
+    }
+
+    func settle(_ number: Int64) {}
 
     func read(
         _ conversationID: String,
@@ -88,7 +119,11 @@ final class SQLiteConversationLog: ConversationLog {
         enqueue(answer) { try $0.read(conversationID, range, limit: limit, bytesMax: bytesMax) }
     }
 
-    func positions(of user: String, _ answer: @escaping @Sendable (Result<[MemberPosition], any Error>) -> Void) {
+    func positions(
+        of user: String,
+        naming: [String],
+        _ answer: @escaping @Sendable (Result<[MemberPosition], any Error>) -> Void
+    ) {
         enqueue(answer) { try $0.positions(of: user) }
     }
 
