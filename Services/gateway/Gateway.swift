@@ -11,6 +11,8 @@ import Transport
 final class Gateway: Sendable {
     let admission: AdmissionControl
     let revocations = PendingHandshakes()
+    let queue: QueueBoard
+    private let bulletin = Mutex(PresenceBulletin())
     private let shards: [LoopBox]
     private let draining = Atomic(false)
 
@@ -20,16 +22,28 @@ final class Gateway: Sendable {
         let shard: Handover<GatewayShard>
     }
 
-    init(
-        loops: EventLoopGroup,
-        admission: AdmissionControl,
-        makeShard: (Int, EventLoop) -> GatewayShard
-    ) {
-        self.admission = admission
-        shards = loops.loops.enumerated().map { index, loop in
-            LoopBox(loop: loop, shard: Handover(makeShard(index, loop)))
+    init(loops: EventLoopGroup, shared: GatewayShard.Shared) {
+        admission = shared.admission
+        queue = shared.queue
+        let tell = Tell()
+        let boxes = loops.loops.enumerated().map { index, loop in
+            let shard = GatewayShard(index: index, loop: loop, shared: shared) { tell.all($0, $1) }
+            return LoopBox(loop: loop, shard: Handover(shard))
+        }
+        shards = boxes
+        tell.connect { userIDs, frame in
+            for box in boxes { box.loop.submit { box.shard.value.tell(userIDs, frame) } }
         }
         onEachLoop { $0.startSweeping() }
+    }
+
+    /// Sends frames to users on every loop; made before the loops' shards are, and connected after.
+    private final class Tell: Sendable {
+        private let send = Mutex<FrameRequests.Tell?>(nil)
+
+        func connect(_ send: @escaping FrameRequests.Tell) { self.send.withLock { $0 = send } }
+
+        func all(_ userIDs: [String], _ frame: String) { send.withLock { $0 }?(userIDs, frame) }
     }
 
     var isDraining: Bool { draining.load(ordering: .relaxed) }
@@ -60,10 +74,36 @@ final class Gateway: Sendable {
         onEachLoop { $0.sessionRevoked(hash: hash, replacedBy: replacedBy) }
     }
 
-    /// Presence news: agents are told.
-    func tellAgents(_ changes: [PresenceChange]) {
-        let frames = changes.map(ServerFrame.presence)
-        if !frames.isEmpty { onEachLoop { $0.tellAgents(frames) } }
+    /// Receipts that were stored; on the log's thread.
+    func moved(_ moves: [PositionMove]) { onEachLoop { $0.tell(moves) } }
+
+    /// Presence news, for the next batch.
+    func note(_ changes: [PresenceChange]) {
+        bulletin.withLock { bulletin in
+            for change in changes { bulletin.add(change) }
+        }
+    }
+
+    /// Sends presence news for ever: at most one batch an interval.
+    @concurrent
+    func publishNews(every interval: Duration) async {
+        while !Task.isCancelled {
+            let news = bulletin.withLock { $0.take() }
+            if !news.isEmpty { onEachLoop { $0.tell(news) } }
+            try? await Task.sleep(for: interval)
+        }
+    }
+
+    /// The queue as it stands: customers are told of their places.
+    func tell(_ waiting: WaitingQueue) {
+        let places = queue.replace(waiting)
+        if !places.isEmpty { onEachLoop { $0.tell(places) } }
+    }
+
+    /// A customer has been given a place in the queue.
+    func tell(_ place: QueuePlace) {
+        queue.note(place)
+        onEachLoop { $0.tell([place]) }
     }
 
     /// How long after the last close frame clients have to answer it.

@@ -14,6 +14,7 @@ struct GatewayConfig: Sendable {
     let gatewayID: String
     let url: String
     let drainSpread: Duration
+    let presenceInterval: Duration
 
     /// - Throws: `SettingsError` when the store is not one that this version has.
     init(_ settings: Settings) throws {
@@ -26,6 +27,7 @@ struct GatewayConfig: Sendable {
         limits.frameBytesMax = settings[SettingsCatalogue.gatewayFrameBytesMax]
         limits.outboundBytesMax = settings[SettingsCatalogue.gatewayOutboundBytesMax]
         limits.pingMilliseconds = settings[SettingsCatalogue.gatewayPingInterval]
+        limits.syncMilliseconds = settings[SettingsCatalogue.gatewaySyncTimeout]
         limits.heartbeatMilliseconds = settings[SettingsCatalogue.gatewayHeartbeatInterval]
         self.limits = limits
         guard case .sqlite(let directory) = settings[SettingsCatalogue.store] else {
@@ -38,6 +40,7 @@ struct GatewayConfig: Sendable {
         gatewayID = settings[SettingsCatalogue.gatewayID]
         url = settings[SettingsCatalogue.gatewayURL]
         drainSpread = settings[SettingsCatalogue.gatewayDrainSpread]
+        presenceInterval = settings[SettingsCatalogue.gatewayPresenceInterval]
     }
 
     private static var openFileLimit: Int {

@@ -22,23 +22,17 @@ enum GatewayMain {
                 directory: config.logDirectory,
                 intervalMilliseconds: config.commitIntervalMilliseconds,
                 log: process.log,
-                committed: { relay.committed($0) }
+                committed: { relay.committed($0) },
+                moved: { relay.moved($0) }
             )
 
             // 3. The other services, the shards, the routes.
             let sessions = process.makeSessionVerifier()
-            let auth = process.makeClient("auth", SettingsCatalogue.authURL)
-            let directory = UserDirectory(auth: auth)
-            let gateway = makeGateway(process, config, metrics, log, directory)
-            relay.connect(gateway.gateway)
-            let watch = SessionWatch(auth: auth, sessions: sessions)
-            follow(process, gateway, sessions, watch)
-            var router = Router()
-            router.mount(
-                HandshakeRoute(gateway: gateway.gateway, sessions: sessions, origins: OriginPolicy(process.settings))
-            )
-            router.mount(MessageRoutes(log: log, sessions: sessions, directory: directory))
-            router.mount(try ConfigRoutes(process.settings, limits: config.limits))
+            let directory = UserDirectory(auth: process.makeClient("auth", SettingsCatalogue.authURL))
+            let parts = makeParts(process, config, metrics, log, directory)
+            relay.connect(parts.gateway, parts.outbox)
+            follow(process, config, parts, sessions)
+            let router = try makeRouter(process, config, parts, sessions, log, directory)
 
             // 4. Serve until SIGTERM or SIGINT; then close the sockets, commit the rest, and end.
             let server = try process.listen(
@@ -50,9 +44,9 @@ enum GatewayMain {
                 configuration.connectionsMax = config.limits.connectionsMax + 256
             }
             try await process.untilSignal(server) {
-                await gateway.presence.drain()
-                await gateway.gateway.drain(over: config.drainSpread)
-                await gateway.presence.end()
+                await parts.presence.drain()
+                await parts.gateway.drain(over: config.drainSpread)
+                await parts.presence.end()
             }
             await log.close()
         }
@@ -61,9 +55,10 @@ enum GatewayMain {
     private struct Parts: Sendable {
         let gateway: Gateway
         let presence: PresenceLink
+        let outbox: OutboxLink
     }
 
-    private static func makeGateway(
+    private static func makeParts(
         _ process: ServiceProcess,
         _ config: GatewayConfig,
         _ metrics: GatewayMetrics,
@@ -74,48 +69,76 @@ enum GatewayMain {
             connectionsMax: config.limits.connectionsMax,
             perAddressMax: config.limits.connectionsPerAddressMax
         )
+        let presenceClient = process.makeClient("presence", SettingsCatalogue.presenceURL)
         let presence = PresenceLink(
-            client: process.makeClient("presence", SettingsCatalogue.presenceURL),
+            client: presenceClient,
             registration: .init(gatewayID: config.gatewayID, url: config.url, incarnation: Incarnation.make()),
             connections: { admission.total }
         )
         let fileGrants = FileGrants(files: process.makeClient("files", SettingsCatalogue.filesURL))
-        let userConnections = UserConnections(perUserMax: config.limits.connectionsPerUserMax)
-        let gateway = Gateway(loops: process.loops, admission: admission) { index, loop in
-            GatewayShard(
-                index: index,
-                loop: loop,
+        let gateway = Gateway(
+            loops: process.loops,
+            shared: .init(
                 log: log,
                 limits: config.limits,
                 metrics: metrics,
                 admission: admission,
-                userConnections: userConnections,
+                userConnections: UserConnections(perUserMax: config.limits.connectionsPerUserMax),
                 directory: directory,
                 fileGrants: fileGrants,
-                presence: presence
+                presence: presence,
+                people: PresenceDirectory(presence: presenceClient),
+                queue: QueueBoard()
             )
-        }
-        return Parts(gateway: gateway, presence: presence)
+        )
+        let outbox = OutboxLink(log: log, presence: presenceClient, fileGrants: fileGrants) { gateway.tell($0) }
+        return Parts(gateway: gateway, presence: presence, outbox: outbox)
     }
 
-    /// What goes on beside the sockets: presence both ways, and the ends of sessions.
-    private static func follow(
+    private static func makeRouter(
         _ process: ServiceProcess,
+        _ config: GatewayConfig,
         _ parts: Parts,
         _ sessions: SessionVerifier,
-        _ watch: SessionWatch
+        _ log: any ConversationLog,
+        _ directory: UserDirectory
+    ) throws -> Router {
+        var router = Router()
+        router.mount(
+            HandshakeRoute(gateway: parts.gateway, sessions: sessions, origins: OriginPolicy(process.settings))
+        )
+        router.mount(MessageRoutes(log: log, sessions: sessions, directory: directory, audit: process.log))
+        router.mount(ConversationRoutes(log: log, outbox: parts.outbox, sessions: sessions))
+        router.mount(try ConfigRoutes(process.settings, limits: config.limits))
+        return router
+    }
+
+    /// What goes on beside the sockets: presence both ways, routing, and the ends of sessions.
+    private static func follow(
+        _ process: ServiceProcess,
+        _ config: GatewayConfig,
+        _ parts: Parts,
+        _ sessions: SessionVerifier
     ) {
-        let gateway = parts.gateway
+        let (gateway, outbox) = (parts.gateway, parts.outbox)
+        let auth = process.makeClient("auth", SettingsCatalogue.authURL)
+        let watch = SessionWatch(auth: auth, sessions: sessions)
         sessions.observe(
             onRevoked: { gateway.sessionRevoked(hash: $0.sessionHash, replacedBy: $0.replacedBy) },
             onReset: { watch.doubtAll() }
         )
         gateway.onEachLoop { shard in shard.onExpired = { watch.doubt($0) } }
         process.background("session_watch") { await watch.run(gateway) }
+        process.background("outbox") { await outbox.run() }
+        process.background("presence_news") { await gateway.publishNews(every: config.presenceInterval) }
         process.background("presence") {
             await parts.presence.run(
-                onChanges: { gateway.tellAgents($0) },
-                onRefused: { users in gateway.onEachLoop { $0.close(users: users, .overload) } }
+                .init(
+                    onChanges: { gateway.note($0) },
+                    onDecisions: { outbox.append($0) },
+                    onQueue: { gateway.tell($0) },
+                    onRefused: { users in gateway.onEachLoop { $0.close(users: users, .overload) } }
+                )
             )
         }
     }

@@ -1,3 +1,4 @@
+import Contracts
 import Core
 
 /// Identifies a connection of this gateway; never reused, so an answer cannot reach another connection.
@@ -77,6 +78,8 @@ struct GrantedFile: Equatable, Sendable {
 final class AppendBatch {
     var bytes = ByteQueue()
     var appends: [Append] = []
+    /// The routing decisions that the entries are of; empty for messages.
+    var decisions: [RoutingDecision] = []
     /// What its commit has made due, for whoever sees to it (`ConversationLog.outbox`).
     var due: [OutboxItem] = []
 }

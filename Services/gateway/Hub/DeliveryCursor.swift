@@ -7,7 +7,7 @@ struct DeliveryCursor: Equatable {
     enum Step: Equatable {
         /// It is the next one; it counts as sent. `isFirstMove`: the first since the last ping.
         case send(isFirstMove: Bool)
-        /// Sent before.
+        /// Sent before, or not this connection's to have.
         case passed
         /// Not yet: entries between are missing, and must be read. `needsRead` when no read is under way.
         case behind(needsRead: Bool)
@@ -15,7 +15,7 @@ struct DeliveryCursor: Equatable {
 
     /// The last sequence sent; `nil` until the member's stored position is known.
     private(set) var sent: Int?
-    /// The highest sequence known to exist.
+    /// The highest sequence that this connection is to be sent, as far as is known.
     private(set) var known = 0
     private(set) var isReading = false
     /// Whether `sent` has moved since the last ping.
@@ -55,7 +55,7 @@ struct DeliveryCursor: Equatable {
 
     private func behind() -> Step { .behind(needsRead: !isReading) }
 
-    /// The conversation is known to reach that far.
+    /// The conversation is known to reach that far, for this connection.
     mutating func note(head: Int) { known = max(known, head) }
 
     /// The stored position, when it is needed and arrives.
@@ -73,10 +73,11 @@ struct DeliveryCursor: Equatable {
     mutating func endReading() { isReading = false }
 
     /// An entry that a read brought: `.send` when it is the next one, which then counts as sent; else `.passed`.
+    ///
+    /// What lies past `known` was committed meanwhile and is offered by itself, or came after the user's membership.
     mutating func takeRead(_ sequence: Int) -> Step {
-        guard let sent, sequence == sent + 1 else { return .passed }
+        guard let sent, sequence == sent + 1, sequence <= known else { return .passed }
         self.sent = sequence
-        known = max(known, sequence)
         return .send(isFirstMove: move())
     }
 }

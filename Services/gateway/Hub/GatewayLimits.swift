@@ -21,6 +21,10 @@ struct GatewayLimits: Sendable {
     var pingMilliseconds = 25_000
     /// How soon after an entry a ping follows that finds out whether it was taken.
     var deliveryPingMilliseconds = 1000
+    /// How long a client that has said `sync=1` has for its `Sync`.
+    var syncMilliseconds = 10_000
+    /// Conversations that a connection may come by while it is open; beyond it it has to connect again.
+    var newConversationsMax = 20_000
     /// What `Welcome` tells clients.
     var heartbeatMilliseconds = 30_000
     /// Conversations that `Welcome` lists.

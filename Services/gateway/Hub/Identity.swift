@@ -15,6 +15,33 @@ enum ConversationName {
     /// `d:<a>:<b>`, sorted: two agents.
     static func ofAgents(_ a: String, _ b: String) -> String { a < b ? "d:\(a):\(b)" : "d:\(b):\(a)" }
 
+    /// The conversation that a message belongs to (DESIGN §4, Isolation).
+    static func between(
+        _ sender: Identity,
+        _ addressee: String,
+        _ type: UserType
+    ) throws(FrameProblem) -> String {
+        guard addressee != sender.userID else {
+            throw FrameProblem(code: .recipientForbidden, message: "to_user_id: must be somebody else")
+        }
+        switch (sender.userType, type) {
+        case (.customer, .agent): return ofCustomer(sender.userID)
+        case (.agent, .customer): return ofCustomer(addressee)
+        case (.agent, .agent): return ofAgents(sender.userID, addressee)
+        case (.customer, .customer):
+            // The same answer as for a name that nobody has: customers learn nothing of each other.
+            throw UserDirectory.unknownRecipient
+        }
+    }
+
+    /// The customer whose conversation this is; `nil` for one between agents.
+    static func customer(of name: String) -> String? {
+        name.hasPrefix("c:") ? String(name.dropFirst(2)) : nil
+    }
+
+    /// The answer for a conversation that is not there, or not for the user to know of.
+    static let unknown = FrameProblem(code: .conversationUnknown, message: "conversation_id: no such conversation")
+
     /// Whether a user may read it: a customer their own, an agent any customer's and their own with other agents.
     static func isReadable(_ name: String, by identity: Identity) -> Bool {
         // User ids have no colon, so the parts are exact; and a name of user ids needs no escaping anywhere.

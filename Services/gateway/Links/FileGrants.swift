@@ -9,12 +9,25 @@ struct FileGrants: Sendable {
 
     /// Grants the file and gives the `file` member of the message.
     ///
+    /// - Parameters:
+    ///   - granted: The file, and the source under which it is granted.
+    ///   - sender: Whose message carries it.
+    ///   - readers: The customers who get it; agents may read every file.
     /// - Returns: `{"file_id","url","file_name","file_type","size"}`.
     /// - Throws: `FrameProblem` `file_not_found` when the sender may not read such a file, `unavailable`.
-    func grant(_ fileID: String, sender: Identity, to recipient: String) async throws(FrameProblem) -> String {
-        let request = FileGrantRequest(sender: sender.userID, senderType: sender.userType, userIDs: [recipient])
+    func grant(
+        _ granted: GrantedFile,
+        sender: Identity,
+        to readers: [String]
+    ) async throws(FrameProblem) -> String {
+        let request = FileGrantRequest(
+            sender: sender.userID,
+            senderType: sender.userType,
+            userIDs: readers,
+            source: granted.source
+        )
         do {
-            let path = "/internal/files/\(fileID)/grants"
+            let path = "/internal/files/\(granted.fileID)/grants"
             let document = try await files.call(.post, path, request, as: FileDocument.self)
             return Self.member(document)
         } catch let error where error.refusedStatus == 404 {
@@ -22,6 +35,15 @@ struct FileGrants: Sendable {
         } catch {
             throw FrameProblem(code: .unavailable, message: "file_id: cannot be looked up now; try again")
         }
+    }
+
+    /// Takes back what was granted for a message that was recalled.
+    ///
+    /// - Throws: `InternalCallError`.
+    func revoke(_ granted: GrantedFile) async throws(InternalCallError) {
+        let path = "/internal/files/\(granted.fileID)/grants/revoke"
+        let request = FileGrantRevocation(source: granted.source)
+        _ = try await files.call(.post, path, request, as: InternalClient.NoAnswer.self)
     }
 
     private static func member(_ document: FileDocument) -> String {

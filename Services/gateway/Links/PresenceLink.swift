@@ -7,7 +7,11 @@ import Synchronization
 /// Told of every connection that opens and closes.
 protocol PresenceReporting: Sendable {
     func joined(_ identity: Identity)
-    func left(_ identity: Identity)
+
+    /// - Parameters:
+    ///   - identity: Whose connection has closed.
+    ///   - silentMilliseconds: How long nothing had been heard on it.
+    func left(_ identity: Identity, silentMilliseconds: Int)
 }
 
 /// The gateway's side of presence: its registration, the events it reports, the news it follows.
@@ -20,6 +24,23 @@ final class PresenceLink: PresenceReporting {
     private static let retryInterval = Duration.milliseconds(250)
     /// How long presence holds a question for news, in seconds.
     private static let pollSeconds = 25
+
+    /// How soon presence is asked again that has just started, and may not know everybody yet.
+    private static let unsettledSeconds = 1
+    /// The most users in one page of a snapshot.
+    private static let snapshotMax = 10_000
+
+    /// Takes what presence has to say.
+    struct Takers: Sendable {
+        /// Who has come, gone or changed, in order.
+        let onChanges: @Sendable ([PresenceChange]) -> Void
+        /// Routing decisions to be brought into the log.
+        let onDecisions: @Sendable ([RoutingDecision]) -> Void
+        /// The queue, when it has changed.
+        let onQueue: @Sendable (WaitingQueue) -> Void
+        /// Users for whom presence has no room: nobody would find them.
+        let onRefused: @Sendable ([String]) -> Void
+    }
 
     /// How this gateway is known.
     struct Registration: Sendable {
@@ -48,22 +69,17 @@ final class PresenceLink: PresenceReporting {
 
     func joined(_ identity: Identity) { queue.withLock { $0.joined(identity) } }
 
-    func left(_ identity: Identity) { queue.withLock { $0.left(identity) } }
+    func left(_ identity: Identity, silentMilliseconds: Int) {
+        queue.withLock { $0.left(identity, silentMilliseconds: silentMilliseconds) }
+    }
 
     /// Registers, reports and follows until cancelled.
-    ///
-    /// - Parameters:
-    ///   - onChanges: Gets the news, in order.
-    ///   - onRefused: Gets users for whom presence has no room: nobody would find them.
     @concurrent
-    func run(
-        onChanges: @escaping @Sendable ([PresenceChange]) -> Void,
-        onRefused: @escaping @Sendable ([String]) -> Void
-    ) async {
+    func run(_ takers: Takers) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.beatForEver() }
-            group.addTask { await self.reportForEver(onRefused) }
-            group.addTask { await self.followForEver(onChanges) }
+            group.addTask { await self.reportForEver(takers.onRefused) }
+            group.addTask { await self.followForEver(takers) }
         }
     }
 
@@ -140,26 +156,71 @@ final class PresenceLink: PresenceReporting {
 
     // MARK: - News
 
-    private func followForEver(_ onChanges: @Sendable ([PresenceChange]) -> Void) async {
+    /// How far the change feed was followed.
+    private struct Progress {
         // No epoch is called that, so the first answer is a reset, which tells the epoch.
         var epoch = "none"
         var after = 0
+        var queueVersion = 0
+        var roster = PresenceRoster()
+        /// Whether everybody who was not named by the last snapshot was taken for gone.
+        var isSettled = false
+    }
+
+    private func followForEver(_ takers: Takers) async {
+        var progress = Progress()
         while !Task.isCancelled {
             do {
-                let path = "/internal/changes?epoch=\(epoch)&after=\(after)&wait=\(Self.pollSeconds)"
-                let page = try await client.call(
-                    .get,
-                    path,
-                    as: PresenceChangePage.self,
-                    options: .longPoll(waitSeconds: Self.pollSeconds)
-                )
-                // After a reset there is no telling what was missed; who is there now can be asked for.
-                epoch = page.epoch
-                after = page.next
-                if !page.changes.isEmpty { onChanges(page.changes) }
+                try await follow(&progress, takers)
             } catch {
                 try? await Task.sleep(for: Self.retryInterval)
             }
         }
+    }
+
+    private func follow(_ progress: inout Progress, _ takers: Takers) async throws {
+        let seconds = progress.isSettled ? Self.pollSeconds : Self.unsettledSeconds
+        let position = "epoch=\(progress.epoch)&after=\(progress.after)&queue=\(progress.queueVersion)"
+        let page = try await client.call(
+            .get,
+            "/internal/changes?\(position)&wait=\(seconds)",
+            as: PresenceChangePage.self,
+            options: .longPoll(waitSeconds: seconds)
+        )
+        if let decisions = page.decisions, !decisions.isEmpty { takers.onDecisions(decisions) }
+        if page.epoch != progress.epoch { progress.queueVersion = 0 }
+        if let queue = page.queue {
+            progress.queueVersion = queue.version
+            takers.onQueue(queue)
+        }
+        if page.reset || !progress.isSettled {
+            // After a reset there is no telling what was missed: the difference to who is there now makes it good.
+            try await loadAll(&progress, takers)
+        } else {
+            let changes = page.changes.filter { progress.roster.apply($0) }
+            progress.after = page.next
+            if !changes.isEmpty { takers.onChanges(changes) }
+        }
+    }
+
+    private func loadAll(_ progress: inout Progress, _ takers: Takers) async throws {
+        var first: PresenceSnapshot?
+        var cursor: String?
+        progress.roster.beginSnapshot()
+        repeat {
+            let path = "/internal/users?limit=\(Self.snapshotMax)" + (cursor.map { "&cursor=\($0)" } ?? "")
+            let page = try await client.call(.get, path, as: PresenceSnapshot.self)
+            if first == nil { first = page }
+            let changes = progress.roster.takePage(page.users, now: .now())
+            if !changes.isEmpty { takers.onChanges(changes) }
+            cursor = page.nextCursor
+        } while cursor != nil
+        guard let first else { return }
+        let gone = progress.roster.endSnapshot(isSettled: first.settled, now: .now())
+        if !gone.isEmpty { takers.onChanges(gone) }
+        // Changes after the first page's version, applied to the pages, give the present state.
+        progress.epoch = first.epoch
+        progress.after = first.next
+        progress.isSettled = first.settled
     }
 }

@@ -34,11 +34,12 @@ struct PresenceQueue {
         push(Self.join(identity))
     }
 
-    mutating func left(_ identity: Identity) {
+    mutating func left(_ identity: Identity, silentMilliseconds: Int = 0) {
         guard var present = users[identity.userID] else { return }
         present.connections -= 1
         users[identity.userID] = present.connections > 0 ? present : nil
-        if present.connections == 0 { push(PresenceEvent(kind: .leave, userID: identity.userID)) }
+        guard present.connections == 0 else { return }
+        push(PresenceEvent(kind: .leave, userID: identity.userID, silentMilliseconds: max(silentMilliseconds, 0)))
     }
 
     /// The answer to a heartbeat.

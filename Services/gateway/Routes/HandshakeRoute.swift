@@ -11,6 +11,8 @@ struct VerifiedHandshake: Sendable {
     let remoteAddress: String
     let sessionHash: String
     let expiresAt: Timestamp
+    /// Whether the client has said that it will send `Sync` (`sync=1`).
+    let awaitsSync: Bool
 }
 
 /// `GET /ws`: every check of a WebSocket's opening, then the connection goes to its loop's shard.
@@ -68,6 +70,9 @@ struct HandshakeRoute: RouteGroup {
                 )
             }
             let query = request.query
+            guard query["sync"].map({ ["0", "1"].contains($0) }) ?? true else {
+                throw Problem.badRequest("sync: must be 0 or 1")
+            }
             if let claimed = query["user_id"], claimed != session.userID {
                 throw Problem.forbidden("user_id: is not the session's")
             }
@@ -78,7 +83,8 @@ struct HandshakeRoute: RouteGroup {
                 identity: Identity(userID: session.userID, userName: session.userName, userType: session.userType),
                 remoteAddress: address,
                 sessionHash: hash,
-                expiresAt: session.expiresAt
+                expiresAt: session.expiresAt,
+                awaitsSync: query["sync"] == "1"
             )
         } catch {
             _ = gateway.revocations.end(hash)

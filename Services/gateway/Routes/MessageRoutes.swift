@@ -11,6 +11,8 @@ struct MessageRoutes: RouteGroup {
     let log: any ConversationLog
     let sessions: SessionVerifier
     let directory: UserDirectory
+    /// Agents' reads of conversations are logged.
+    let audit: Log
 
     func register(in router: inout Router) {
         router.add(.get, "/api/messages") { request in try await page(request) }
@@ -26,6 +28,15 @@ struct MessageRoutes: RouteGroup {
         if before != nil, after != nil { throw Problem.badRequest("before, after: give one of them") }
         let conversationID = try await conversation(query, identity)
         let range = after.map(EntryRange.after) ?? .before(before)
+        if session.userType == .agent {
+            audit.info(
+                "conversation_read",
+                [
+                    "user_id": .string(session.userID), "conversation_id": .string(conversationID),
+                    "request_id": .string(request.id),
+                ]
+            )
+        }
         let page = try await log.page(conversationID, range, limit: limit, bytesMax: Self.bytesMax)
         return Response(contentType: "application/json", Self.render(conversationID, range, page))
     }
@@ -44,12 +55,7 @@ struct MessageRoutes: RouteGroup {
                 throw Problem.badRequest("with: must be another user's id")
             }
             do throws(FrameProblem) {
-                switch (identity.userType, try await directory.type(of: other)) {
-                case (.customer, .agent): return ConversationName.ofCustomer(identity.userID)
-                case (.agent, .customer): return ConversationName.ofCustomer(other)
-                case (.agent, .agent): return ConversationName.ofAgents(identity.userID, other)
-                case (.customer, .customer): throw UserDirectory.unknownRecipient
-                }
+                return try ConversationName.between(identity, other, try await directory.type(of: other))
             } catch {
                 throw error.code == .unavailable ? Problem.unavailable(error.message) : missing
             }

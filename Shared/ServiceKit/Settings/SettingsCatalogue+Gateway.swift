@@ -4,7 +4,7 @@ extension SettingsCatalogue {
         gatewayListen, gatewayID, gatewayURL, gatewayConnectionsMax, gatewayConnectionsPerAddress,
         gatewayConnectionsPerUser, gatewayMessageRate, gatewayMessageBurst, gatewayFrameBytesMax,
         gatewayOutboundBytesMax, gatewayPingInterval, gatewayHeartbeatInterval, gatewayCommitInterval,
-        gatewayDrainSpread,
+        gatewayDrainSpread, gatewaySyncTimeout, gatewayPresenceInterval,
     ]
 
     package static let gatewayListen = Setting.address(
@@ -102,5 +102,19 @@ extension SettingsCatalogue {
         default: 3000,
         in: 0...60_000,
         "over which time sockets are closed when the gateway stops"
+    )
+
+    package static let gatewaySyncTimeout = Setting.integer(
+        "gateway.sync_timeout_ms",
+        default: 10_000,
+        in: 100...600_000,
+        "milliseconds that a client which has said sync=1 has for its Sync; then it counts as empty"
+    )
+
+    package static let gatewayPresenceInterval = Setting.duration(
+        "gateway.presence_interval_ms",
+        default: 500,
+        in: 10...60_000,
+        "between two batches of presence news to agents"
     )
 }

@@ -1,0 +1,308 @@
+/// What one connection is sent of its conversations, and when: the whole of its delivery, without any I/O.
+///
+/// Inputs are live entries, answers of the log, the client's `Sync`, and pongs; what to send, and what to read next, come
+/// out. A simulation can drive it as a connection does (DESIGN §4, Invariants 2 and 4, R7).
+struct DeliveryState {
+    /// What the connection waits for before anything with a `seq` is sent.
+    enum Phase: Equatable {
+        /// The stored positions.
+        case placing
+        /// The client's `Sync`.
+        case awaitingSync
+        /// The positions that go with the `Sync` that came.
+        case syncing
+        case flowing
+    }
+
+    /// Something to send.
+    enum Output: Equatable {
+        /// An `Ack` whose place is reached, or will not come.
+        case acknowledgement([UInt8])
+        /// Entries left out: the client pages them over REST.
+        case gap(conversationID: String, from: Int, to: Int)
+        /// A cursor of the `Sync` that counts for nothing.
+        case refusedCursor(conversationID: String, isForeign: Bool, head: Int)
+        /// What the `Sync` asked for has been sent.
+        case synced(heads: [Head])
+    }
+
+    struct Head: Equatable {
+        let conversationID: String
+        let head: Int
+    }
+
+    /// What to ask the log for.
+    enum Read: Equatable {
+        case position(String)
+        case entries(String, after: Int)
+    }
+
+    /// What to do with an entry.
+    enum Step: Equatable {
+        case send
+        /// The connection's own: its `Ack` goes in its place.
+        case acknowledge([UInt8])
+        case skip
+    }
+
+    /// More entries than these behind a cursor are not sent after a `Sync`: a `Gap` names them.
+    static let syncSpan = 1000
+
+    private struct Place: Hashable {
+        let conversationID: String
+        let sequence: Int
+    }
+
+    private(set) var phase: Phase
+    private var cursors: [String: DeliveryCursor] = [:]
+    /// `Ack`s whose entry's place has not come yet.
+    private var waitingAcks: [Place: [UInt8]] = [:]
+    /// Conversations whose next read has to wait its turn: one read at a time, so that what was missed cannot overrun
+    /// the connection however many conversations it lies in.
+    private var readsDue: ArraySlice<String> = []
+    private var isReadUnderWay = false
+    /// Whether pongs tell what was taken: for a client that says so by itself they do not.
+    private let countsPongs: Bool
+    /// Conversations whose cursor has moved since the last ping; and those that the last ping covers.
+    private var moved: [String] = []
+    private var pinged: [Head] = []
+    /// How far each conversation has to be sent until `Synced`; and what it then says.
+    private var syncTargets: [String: Int] = [:]
+    private var syncedHeads: [Head]?
+    /// Conversations that the connection began with.
+    private var placedCount = 0
+
+    /// - Parameter awaitsSync: Whether the client has said that it will send `Sync`.
+    init(awaitsSync: Bool) {
+        phase = awaitsSync ? .awaitingSync : .placing
+        countsPongs = !awaitsSync
+    }
+
+    var waitingAckCount: Int { waitingAcks.count }
+
+    /// Conversations that have come since the connection was placed.
+    var newConversationCount: Int { max(cursors.count - placedCount, 0) }
+
+    /// Whether anything of this conversation was seen to be the user's.
+    func knows(_ conversationID: String) -> Bool { cursors[conversationID] != nil }
+
+    // MARK: - Live entries
+
+    /// An entry of a conversation of this user's was committed.
+    mutating func offer(_ conversationID: String, _ sequence: Int) -> DeliveryCursor.Step {
+        let step = cursors[conversationID, default: DeliveryCursor()].offer(sequence)
+        switch step {
+        case .send(isFirstMove: true): noteMoved(conversationID)
+        case .behind(needsRead: true): readOn(conversationID)
+        default: break
+        }
+        return step
+    }
+
+    /// The `Ack` of an own entry that cannot be sent yet: kept for its place.
+    mutating func keep(_ acknowledgement: [UInt8], for conversationID: String, _ sequence: Int) {
+        waitingAcks[Place(conversationID: conversationID, sequence: sequence)] = acknowledgement
+    }
+
+    /// An own entry that was stored before: whether its `Ack` can be sent at once, else it has to be kept.
+    mutating func offerRepeat(_ conversationID: String, _ sequence: Int) -> Bool {
+        if let sent = cursors[conversationID]?.sent, sequence <= sent { return true }
+        note(conversationID, head: sequence)
+        return false
+    }
+
+    /// A conversation of this user's reaches that far.
+    mutating func note(_ conversationID: String, head: Int) {
+        cursors[conversationID, default: DeliveryCursor()].note(head: head)
+        readOn(conversationID)
+    }
+
+    // MARK: - Positions
+
+    /// The user's stored positions, for a client that does not `Sync`.
+    mutating func place(_ positions: [MemberPosition]) -> [Output] {
+        for position in positions {
+            cursors[position.conversationID, default: DeliveryCursor()]
+                .place(at: position.delivered, head: position.head)
+        }
+        return flow()
+    }
+
+    /// A `Sync` has come; whether it is in order.
+    mutating func beginSync() -> Bool {
+        guard phase == .awaitingSync else { return false }
+        phase = .syncing
+        return true
+    }
+
+    /// The positions that go with the `Sync`, those of the conversations that it names included.
+    mutating func sync(
+        _ named: [SyncCursor],
+        _ positions: [MemberPosition],
+        isOwn: (String) -> Bool
+    ) -> [Output] {
+        guard phase == .syncing else { return [] }
+        var outputs: [Output] = []
+        var starts = Dictionary(positions.map { ($0.conversationID, $0.delivered) }) { first, _ in first }
+        let heads = Dictionary(positions.map { ($0.conversationID, $0.head) }) { first, _ in first }
+        for cursor in named {
+            let head = heads[cursor.conversationID]
+            if let head, (0...head).contains(cursor.sequence) {
+                starts[cursor.conversationID] = cursor.sequence
+            } else if head == nil, cursor.sequence == 0, isOwn(cursor.conversationID) {
+                // Their own, in which nothing was said yet.
+            } else {
+                let isForeign = head == nil && !isOwn(cursor.conversationID)
+                outputs.append(
+                    .refusedCursor(conversationID: cursor.conversationID, isForeign: isForeign, head: head ?? 0)
+                )
+            }
+        }
+        for position in positions {
+            var start = starts[position.conversationID] ?? position.delivered
+            if position.head - start > Self.syncSpan {
+                let first = position.head - Self.syncSpan + 1
+                outputs.append(.gap(conversationID: position.conversationID, from: start + 1, to: first - 1))
+                start = first - 1
+            }
+            cursors[position.conversationID, default: DeliveryCursor()].place(at: start, head: position.head)
+            if start < position.head { syncTargets[position.conversationID] = position.head }
+        }
+        syncedHeads = positions.map { Head(conversationID: $0.conversationID, head: $0.head) }
+        return outputs + flow() + synced()
+    }
+
+    private mutating func flow() -> [Output] {
+        phase = .flowing
+        placedCount = cursors.count
+        let outputs = passedAcks { _ in true }
+        for (conversationID, cursor) in cursors where cursor.isBehind { readOn(conversationID) }
+        return outputs
+    }
+
+    private mutating func synced() -> [Output] {
+        guard let heads = syncedHeads, syncTargets.isEmpty else { return [] }
+        syncedHeads = nil
+        return [.synced(heads: heads)]
+    }
+
+    /// The `Ack`s whose entry was sent, or left out, before this connection got to its place.
+    private mutating func passedAcks(_ isWanted: (String) -> Bool) -> [Output] {
+        guard !waitingAcks.isEmpty else { return [] }
+        let passed = waitingAcks.keys.filter { place in
+            guard isWanted(place.conversationID), let sent = cursors[place.conversationID]?.sent else { return false }
+            return place.sequence <= sent
+        }
+        return passed.sorted { $0.sequence < $1.sequence }
+            .compactMap { waitingAcks.removeValue(forKey: $0).map(Output.acknowledgement) }
+    }
+
+    /// The connection is to be closed: `Ack`s whose places do not come any more; what they say is stored all the same.
+    mutating func remainingAcks() -> [[UInt8]] {
+        defer { waitingAcks = [:] }
+        return waitingAcks.sorted { $0.key.sequence < $1.key.sequence }.map(\.value)
+    }
+
+    // MARK: - Reading what was missed
+
+    private mutating func readOn(_ conversationID: String) {
+        guard phase == .flowing, var cursor = cursors[conversationID], !cursor.isReading, cursor.isBehind else {
+            return
+        }
+        // From now on, also while the read waits its turn, live entries of the conversation wait for it.
+        cursor.beginReading()
+        cursors[conversationID] = cursor
+        readsDue.append(conversationID)
+    }
+
+    /// Whether a read waits to be begun.
+    var wantsRead: Bool { !isReadUnderWay && !readsDue.isEmpty }
+
+    /// The next read, which then is under way.
+    mutating func nextRead() -> Read? {
+        guard !isReadUnderWay else { return nil }
+        while let conversationID = readsDue.popFirst() {
+            guard let cursor = cursors[conversationID] else { continue }
+            isReadUnderWay = true
+            return cursor.sent.map { .entries(conversationID, after: $0) } ?? .position(conversationID)
+        }
+        return nil
+    }
+
+    /// The answer to `Read.position`.
+    mutating func takePosition(_ conversationID: String, _ position: MemberPosition?) -> [Output] {
+        isReadUnderWay = false
+        guard let position else {
+            // Never a member: nothing of it is sent but the answers to what the user did themself.
+            cursors[conversationID] = nil
+            let orphans = waitingAcks.keys.filter { $0.conversationID == conversationID }
+            return orphans.sorted { $0.sequence < $1.sequence }
+                .compactMap { waitingAcks.removeValue(forKey: $0).map(Output.acknowledgement) }
+        }
+        cursors[conversationID, default: DeliveryCursor()].place(at: position.delivered, head: position.head)
+        let outputs = passedAcks { $0 == conversationID }
+        readOn(conversationID)
+        return outputs
+    }
+
+    /// An entry of the page that `Read.entries` brought, in their order.
+    mutating func takeRead(_ conversationID: String, _ sequence: Int) -> Step {
+        guard case .send(let isFirstMove) = cursors[conversationID]?.takeRead(sequence) else { return .skip }
+        if isFirstMove { noteMoved(conversationID) }
+        if !waitingAcks.isEmpty,
+            let acknowledgement = waitingAcks.removeValue(
+                forKey: Place(conversationID: conversationID, sequence: sequence)
+            )
+        {
+            return .acknowledge(acknowledgement)
+        }
+        return .send
+    }
+
+    /// The page is at its end.
+    ///
+    /// - Parameter isEmpty: Whether it had no entry at all.
+    /// - Returns: What to send; `nil` when entries that are known to exist were not there.
+    mutating func endPage(_ conversationID: String, isEmpty: Bool) -> [Output]? {
+        isReadUnderWay = false
+        guard var cursor = cursors[conversationID] else { return [] }
+        cursor.endReading()
+        cursors[conversationID] = cursor
+        if cursor.isBehind {
+            if isEmpty { return nil }
+            readOn(conversationID)
+        }
+        if let target = syncTargets[conversationID], let sent = cursor.sent, sent >= target {
+            syncTargets[conversationID] = nil
+            return synced()
+        }
+        return []
+    }
+
+    // MARK: - Pings that find out what was taken
+
+    private mutating func noteMoved(_ conversationID: String) {
+        if countsPongs { moved.append(conversationID) }
+    }
+
+    /// Whether something was sent that no ping covers, and none is under way.
+    var wantsPing: Bool { !moved.isEmpty && pinged.isEmpty }
+
+    /// Whether the last ping that covers something is unanswered.
+    var isPingOpen: Bool { !pinged.isEmpty }
+
+    /// A ping goes out that covers what was sent so far.
+    mutating func coverByPing() {
+        for conversationID in moved {
+            guard let sent = cursors[conversationID]?.coverByPing() else { continue }
+            pinged.append(Head(conversationID: conversationID, head: sent))
+        }
+        moved = []
+    }
+
+    /// The pong of the newest ping: how far the client has taken each conversation.
+    mutating func takePong() -> [Head] {
+        defer { pinged = [] }
+        return pinged
+    }
+}

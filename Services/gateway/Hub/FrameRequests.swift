@@ -1,0 +1,135 @@
+import Contracts
+import Core
+import Net
+
+/// What clients ask for by frames that store nothing: each is answered, or passed on to other members.
+///
+/// While one is under way its connection is read no further, so there is at most one for each.
+final class FrameRequests {
+    /// Sends a frame to users, wherever they are connected.
+    typealias Tell = @Sendable (_ userIDs: [String], _ frame: String) -> Void
+
+    /// What a `History` may hold, so that it fits into what may wait for a client.
+    private static let historyBytesMax = 256 * 1024
+
+    private let log: any ConversationLog
+    private let directory: UserDirectory
+    private let people: PresenceDirectory
+    private let tell: Tell
+
+    init(log: any ConversationLog, directory: UserDirectory, people: PresenceDirectory, tell: @escaping Tell) {
+        self.log = log
+        self.directory = directory
+        self.people = people
+        self.tell = tell
+    }
+
+    /// `Typing`: to the conversation's other members, and to whom it names.
+    func typing(_ frame: TypingFrame, _ echo: FrameEcho, from session: ClientSession) {
+        let identity = session.identity
+        session.ask(echo) { [log, directory, tell] () async throws(FrameProblem) in
+            let conversationID = try await Self.conversation(frame.conversationID, frame.addressee, identity, directory)
+            var readers = Set(try await log.members(of: conversationID))
+            if let addressee = frame.addressee { readers.insert(addressee) }
+            readers.remove(identity.userID)
+            let text = ServerFrame.typing(
+                conversationID: conversationID,
+                userID: identity.userID,
+                isTyping: frame.isTyping
+            )
+            tell(Array(readers), text)
+        } then: { _, _ in
+        }
+    }
+
+    /// `HistoryRequest`: a page, as over REST.
+    func history(_ frame: HistoryFrame, _ echo: FrameEcho, from session: ClientSession) {
+        let identity = session.identity
+        session.ask(echo) { [log, directory] () async throws(FrameProblem) -> String in
+            let conversationID = try await Self.conversation(frame.conversationID, frame.with, identity, directory)
+            let range = frame.after.map(EntryRange.after) ?? .before(frame.before)
+            let limit = frame.limit ?? MessageRoutes.limitDefault
+            do {
+                let page = try await log.page(conversationID, range, limit: limit, bytesMax: Self.historyBytesMax)
+                return ServerFrame.history(conversationID: conversationID, range: range, page: page)
+            } catch {
+                throw FrameProblem(code: .unavailable, message: "the log cannot be read now; try again")
+            }
+        } then: { session, text in
+            session.connection.send(text: text)
+        }
+    }
+
+    /// `OnlineUsers`: everyone for an agent, the agents for a customer.
+    func onlineUsers(_ type: UserType?, _ echo: FrameEcho, from session: ClientSession) {
+        let identity = session.identity
+        session.ask(echo) { [people] () async throws(FrameProblem) in
+            try await people.online(type, for: identity)
+        } then: { session, users in
+            session.connection.send(text: ServerFrame.onlineUsers(users))
+        }
+    }
+
+    /// `Status`: stored by presence, which tells everybody whom it concerns.
+    func status(_ status: PresenceStatus, _ echo: FrameEcho, from session: ClientSession) {
+        let userID = session.identity.userID
+        session.ask(echo) { [people] () async throws(FrameProblem) in
+            try await people.setStatus(status, of: userID)
+        } then: { _, _ in
+        }
+    }
+
+    /// A receipt for a conversation that the connection has not seen yet.
+    func receipt(_ receipt: Receipt, _ echo: FrameEcho, from session: ClientSession) {
+        let (identity, id) = (session.identity, session.id)
+        session.ask(echo) { [log] () async throws(FrameProblem) in
+            guard ConversationName.isReadable(receipt.conversationID, by: identity),
+                try await log.hasMember(identity.userID, receipt.conversationID)
+            else { throw ConversationName.unknown }
+            log.move(receipt, of: identity.userID, from: id)
+        } then: { _, _ in
+        }
+    }
+
+    /// The conversation that a frame names, by itself or by the other user.
+    private static func conversation(
+        _ conversationID: String?,
+        _ other: String?,
+        _ identity: Identity,
+        _ directory: UserDirectory
+    ) async throws(FrameProblem) -> String {
+        if let conversationID {
+            guard ConversationName.isReadable(conversationID, by: identity) else { throw ConversationName.unknown }
+            return conversationID
+        }
+        guard let other else { throw .field("conversation_id", "is required") }
+        return try ConversationName.between(identity, other, try await directory.type(of: other))
+    }
+}
+
+extension ConversationLog {
+    /// `members` for tasks.
+    func members(of conversationID: String) async throws(FrameProblem) -> [String] {
+        try await answer { members(of: conversationID, $0) }
+    }
+
+    /// Whether `user` is, or was, a member.
+    func hasMember(_ user: String, _ conversationID: String) async throws(FrameProblem) -> Bool {
+        try await answer { position(of: user, in: conversationID, $0) } != nil
+    }
+
+    /// A question to the log, for tasks.
+    ///
+    /// - Throws: `FrameProblem` `unavailable`.
+    func answer<Value: Sendable>(
+        _ ask: (@escaping @Sendable (Result<Value, any Error>) -> Void) -> Void
+    ) async throws(FrameProblem) -> Value {
+        do {
+            return try await withCheckedThrowingContinuation { continuation in
+                ask { continuation.resume(with: $0) }
+            }
+        } catch {
+            throw FrameProblem(code: .unavailable, message: "the log cannot be read now; try again")
+        }
+    }
+}

@@ -1,0 +1,293 @@
+import Contracts
+import Core
+import HTTP
+import Net
+import ServiceKit
+import Synchronization
+
+/// Sees to what the log's entries make due elsewhere: agents for conversations, first responses, grants to take back;
+/// and brings presence's decisions into the log (DESIGN R9, R10).
+///
+/// Nothing of it is lost: an item stays in the log's outbox, and a decision pending with presence, until the other side
+/// has answered; both come again, after a failure as after a crash. What is done for one conversation is done in order.
+final class OutboxLink: Sendable {
+    private static let lanesCount = 8
+    /// How often the outbox is read again for what has failed or was left by an earlier process.
+    private static let reloadInterval = Duration.seconds(2)
+    private static let reloadMax = 1000
+    /// The most items and reports that wait; further ones are found in the outbox, or offered again, later.
+    private static let waitingMax = 20_000
+    /// How long an explicit request waits for another decision of its conversation to be logged.
+    private static let conflictPatience = Duration.seconds(2)
+    private static let conflictPause = Duration.milliseconds(25)
+
+    private enum Job: Sendable {
+        case item(OutboxItem)
+        case report(RoutingDecision, sequence: Int)
+    }
+
+    private typealias Waiter = CheckedContinuation<Void, any Error>
+
+    private struct State {
+        /// Items and reports in the lanes.
+        var items: Set<Int64> = []
+        var reports = 0
+        /// Decisions handed to the log, and who waits for each to be in it.
+        var appending: [String: [Waiter]] = [:]
+        var messageIDs = MessageID()
+    }
+
+    private let log: any ConversationLog
+    private let presence: InternalClient
+    private let fileGrants: FileGrants
+    private let onQueued: @Sendable (QueuePlace) -> Void
+    private let lanes: [(stream: AsyncStream<Job>, queue: AsyncStream<Job>.Continuation)]
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - log: Whose outbox it is.
+    ///   - presence: Makes the decisions.
+    ///   - fileGrants: Takes grants back.
+    ///   - onQueued: Told of a customer who has to wait.
+    init(
+        log: any ConversationLog,
+        presence: InternalClient,
+        fileGrants: FileGrants,
+        onQueued: @escaping @Sendable (QueuePlace) -> Void
+    ) {
+        self.log = log
+        self.presence = presence
+        self.fileGrants = fileGrants
+        self.onQueued = onQueued
+        lanes = (0..<Self.lanesCount).map { _ in
+            let (stream, queue) = AsyncStream.makeStream(of: Job.self)
+            return (stream, queue)
+        }
+    }
+
+    /// Works until cancelled.
+    @concurrent
+    func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            for lane in lanes {
+                group.addTask { for await job in lane.stream { await self.perform(job) } }
+            }
+            group.addTask { await self.reloadForEver() }
+        }
+    }
+
+    // MARK: - Work
+
+    /// Items that a commit has made due; from any thread.
+    func enqueue(_ items: [OutboxItem]) {
+        for item in items {
+            let isNew = state.withLock { state in
+                guard state.items.count < Self.waitingMax else { return false }
+                return state.items.insert(item.number).inserted
+            }
+            if isNew { lane(item.work.lane).yield(.item(item)) }
+        }
+    }
+
+    private func lane(_ key: String) -> AsyncStream<Job>.Continuation {
+        lanes[Int(UInt(bitPattern: key.hashValue) % UInt(lanes.count))].queue
+    }
+
+    private func reloadForEver() async {
+        while !Task.isCancelled {
+            await reload()
+            try? await Task.sleep(for: Self.reloadInterval)
+        }
+    }
+
+    private func reload() async {
+        var last: Int64 = 0
+        while true {
+            let after = last
+            // What cannot be read now is read the next time.
+            guard let items = try? await log.answer({ log.outbox(after: after, limit: Self.reloadMax, $0) }),
+                let newest = items.last
+            else { return }
+            enqueue(items)
+            last = newest.number
+            if items.count < Self.reloadMax { return }
+        }
+    }
+
+    private func perform(_ job: Job) async {
+        switch job {
+        case .item(let item):
+            do {
+                try await perform(item.work)
+                log.settle(item.number)
+            } catch {
+                // It stays in the outbox, and comes again with the next reading of it.
+            }
+            state.withLock { _ = $0.items.remove(item.number) }
+        case .report(let decision, let sequence):
+            // Unanswered, presence offers the decision again.
+            let report = DecisionLogged(conversationID: decision.conversationID, seq: sequence)
+            let path = "/internal/assignments/\(decision.decisionID)/logged"
+            _ = try? await presence.call(.post, path, report, as: InternalClient.NoAnswer.self)
+            state.withLock { $0.reports -= 1 }
+        }
+    }
+
+    private func perform(_ work: OutboxItem.Work) async throws {
+        switch work {
+        case .route(let need):
+            guard let customerID = ConversationName.customer(of: need.conversationID) else { return }
+            let request = AssignmentRequest(
+                conversationID: need.conversationID,
+                customerID: customerID,
+                seq: need.sequence,
+                agentID: need.agentID,
+                requestedBy: need.requestedBy,
+                requesterType: need.requesterType
+            )
+            let answer = try await presence.call(.post, "/internal/assignments", request, as: RoutingAnswer.self)
+            take(answer, customerID)
+        case .answered(let conversationID, let agentID, let sequence):
+            let response = FirstResponse(conversationID: conversationID, agentID: agentID, seq: sequence)
+            let path = "/internal/assignments/answered"
+            _ = try await presence.call(.post, path, response, as: InternalClient.NoAnswer.self)
+        case .revoke(let granted): try await fileGrants.revoke(granted)
+        }
+    }
+
+    private func take(_ answer: RoutingAnswer, _ customerID: String) {
+        if let decision = answer.decision { append([decision]) }
+        guard answer.state == .queued, let position = answer.position else { return }
+        onQueued(
+            QueuePlace(
+                customerID: customerID,
+                conversationID: answer.conversationID,
+                position: position,
+                reason: answer.reason,
+                isAgentPresent: answer.agentsPresent
+            )
+        )
+    }
+
+    // MARK: - Decisions
+
+    /// Brings decisions into their conversations' logs; those that are on their way already are left out.
+    func append(_ decisions: [RoutingDecision]) {
+        let batch = AppendBatch()
+        state.withLock { state in
+            for decision in decisions where state.appending[decision.decisionID] == nil {
+                state.appending[decision.decisionID] = []
+                enter(decision, in: batch, &state.messageIDs)
+            }
+        }
+        if !batch.appends.isEmpty { log.append(Handover(batch)) }
+    }
+
+    private func enter(_ decision: RoutingDecision, in batch: AppendBatch, _ messageIDs: inout MessageID) {
+        guard let kind = RoutingEntry.kind(of: decision) else { return }
+        let ranges = RoutingEntry.write(decision, messageID: &messageIDs, now: .now(), to: &batch.bytes)
+        batch.decisions.append(decision)
+        batch.appends.append(
+            Append(
+                conversationID: decision.conversationID,
+                sender: EntryKind.system,
+                senderType: nil,
+                addressee: nil,
+                clientID: decision.decisionID,
+                kind: kind,
+                text: ranges.text,
+                acknowledged: ranges.acknowledged,
+                file: nil,
+                origin: nil
+            )
+        )
+    }
+
+    /// A batch of `append` is committed, or has failed; on the log's thread.
+    func committed(_ batch: AppendBatch) {
+        for (decision, append) in zip(batch.decisions, batch.appends) {
+            let waiters = state.withLock { $0.appending.removeValue(forKey: decision.decisionID) ?? [] }
+            switch append.outcome {
+            case .appended(let sequence, _), .repeated(let sequence, _, _):
+                report(decision, sequence)
+                for waiter in waiters { waiter.resume() }
+            case .failed(let problem):
+                // Presence offers it again.
+                for waiter in waiters { waiter.resume(throwing: Problem.unavailable(problem.message)) }
+            case .pending: break
+            }
+        }
+    }
+
+    private func report(_ decision: RoutingDecision, _ sequence: Int) {
+        let isTaken = state.withLock { state in
+            guard state.reports < Self.waitingMax else { return false }
+            state.reports += 1
+            return true
+        }
+        if isTaken { lane(decision.conversationID).yield(.report(decision, sequence: sequence)) }
+    }
+
+    // MARK: - What people ask for
+
+    enum Operation: String, Sendable {
+        case assign, transfer, close
+    }
+
+    /// Asks presence for a decision, and returns when its entry is in the log.
+    ///
+    /// - Throws: `Problem`: presence's refusal, or 503.
+    func decide(_ operation: Operation, _ request: RoutingRequest, requestID: String?) async throws {
+        let answer = try await ask(operation, request, requestID)
+        guard let decision = answer.decision else { return }
+        try await withCheckedThrowingContinuation { (waiter: Waiter) in
+            let batch = AppendBatch()
+            state.withLock { state in
+                if state.appending[decision.decisionID] == nil { enter(decision, in: batch, &state.messageIDs) }
+                state.appending[decision.decisionID, default: []].append(waiter)
+            }
+            if !batch.appends.isEmpty { log.append(Handover(batch)) }
+        }
+    }
+
+    private func ask(
+        _ operation: Operation,
+        _ request: RoutingRequest,
+        _ requestID: String?
+    ) async throws -> RoutingAnswer {
+        let path = "/internal/assignments/\(operation.rawValue)"
+        let end = ContinuousClock.now + Self.conflictPatience
+        while true {
+            do {
+                return try await presence.call(.post, path, request, as: RoutingAnswer.self, requestID: requestID)
+            } catch InternalCallError.refused(_, let remote)
+                where remote.code == ProblemCode.conflict.rawValue && ContinuousClock.now < end
+            {
+                try await Task.sleep(for: Self.conflictPause)
+            } catch InternalCallError.refused(_, let remote) where (400..<500).contains(remote.status) {
+                throw Problem(remote.status, ProblemCode(rawValue: remote.code) ?? .conflict, remote.detail)
+            }
+        }
+    }
+
+    /// How a conversation came to stand as it does.
+    func history(of conversationID: String, limit: Int, requestID: String?) async throws -> RoutingHistory {
+        let path = "/internal/assignments/\(conversationID)?limit=\(limit)"
+        do {
+            return try await presence.call(.get, path, as: RoutingHistory.self, requestID: requestID)
+        } catch let error where error.refusedStatus == 404 {
+            throw Problem.notFound("conversation_id: nothing was decided for it yet")
+        }
+    }
+}
+
+extension OutboxItem.Work {
+    /// What has to be done in order: one conversation's, one file's.
+    fileprivate var lane: String {
+        switch self {
+        case .route(let need): need.conversationID
+        case .answered(let conversationID, _, _): conversationID
+        case .revoke(let granted): granted.fileID
+        }
+    }
+}

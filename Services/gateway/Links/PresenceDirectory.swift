@@ -1,0 +1,45 @@
+import Contracts
+import Core
+import HTTP
+import ServiceKit
+
+/// Who is online, as presence has it, and what users say about themselves.
+struct PresenceDirectory: Sendable {
+    /// The most users in one answer.
+    static let usersMax = 1000
+
+    let presence: InternalClient
+
+    /// The users online that somebody may see: an agent everyone, a customer the agents (DESIGN §4, Isolation).
+    ///
+    /// - Throws: `FrameProblem` `unavailable`.
+    func online(_ type: UserType?, for identity: Identity) async throws(FrameProblem) -> [PresentUser] {
+        guard identity.userType == .agent || type != .customer else { return [] }
+        let wanted = identity.userType == .agent ? type : .agent
+        let filter = wanted.map { "&user_type=\($0.rawValue)" } ?? ""
+        let path = "/internal/users?limit=\(Self.usersMax)" + filter
+        do {
+            return try await presence.call(.get, path, as: PresenceSnapshot.self).users
+        } catch {
+            throw Self.away
+        }
+    }
+
+    /// Stores and shows a user's choice.
+    ///
+    /// - Throws: `FrameProblem` `unavailable`.
+    func setStatus(_ status: PresenceStatus, of userID: String) async throws(FrameProblem) {
+        do {
+            _ = try await presence.call(
+                .put,
+                "/internal/users/\(userID)/status",
+                StatusRequest(status: status),
+                as: InternalClient.NoAnswer.self
+            )
+        } catch {
+            throw Self.away
+        }
+    }
+
+    private static let away = FrameProblem(code: .unavailable, message: "presence does not answer now; try again")
+}
