@@ -19,10 +19,14 @@ struct Account: Sendable, Equatable {
     /// What a guest's generated id begins with; nobody else's may.
     static let guestPrefix = "guest-"
 
-    /// Whether `text` may be a person's id: the path segments of the API and guests' names are kept free.
+    /// Whether `text` may be a person's id: the path segments of the API, the log's own sender and guests' names
+    /// are kept free.
     static func isAssignableID(_ text: String) -> Bool {
-        Identifier.isUserID(text) && text != "me" && text != "online" && text != "system" && !text.hasPrefix(guestPrefix)
+        Identifier.isUserID(text) && !["me", "online", "system"].contains(text) && !text.hasPrefix(guestPrefix)
     }
+
+    /// What an agent's `capacity` may be.
+    static let capacityRange = 1...1000
 
     /// The longest display name, in bytes of UTF-8.
     static let userNameBytesMax = 128

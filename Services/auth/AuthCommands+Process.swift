@@ -8,7 +8,7 @@ extension AuthCommands {
     static let all: [ServiceCommand] = [
         ServiceCommand(
             "create-user",
-            usage: "--user-id ID --user-type Kehu|Kefu [--user-name NAME] [--admin] "
+            usage: "--user-id ID --user-type Kehu|Kefu [--user-name NAME] [--admin] [--capacity N] "
                 + "(--password-stdin | --password-file FILE)"
         ) { process, arguments in
             try await run(process) { try await $0.createUser(arguments) }

@@ -24,7 +24,7 @@ struct AuthCommands {
     func createUser(_ arguments: [String]) async throws {
         let options = try CommandArguments(
             arguments,
-            valued: ["--user-id", "--user-name", "--user-type", "--password-file"],
+            valued: ["--user-id", "--user-name", "--user-type", "--capacity", "--password-file"],
             flags: ["--admin", "--password-stdin"]
         )
         let userID = try options.required("--user-id")
@@ -44,6 +44,10 @@ struct AuthCommands {
         guard userType == .agent || !options.has("--admin") else {
             throw CommandError("--admin goes with --user-type Kefu only")
         }
+        let capacity = try options.number("--capacity", in: Account.capacityRange)
+        guard userType == .agent || capacity == nil else {
+            throw CommandError("--capacity goes with --user-type Kefu only")
+        }
         let password = try readPassword(options)
         try PasswordRules.check(password, userID: userID, userName: userName)
         let account = Account(
@@ -51,6 +55,7 @@ struct AuthCommands {
             userName: userName,
             userType: userType,
             isAdmin: options.has("--admin"),
+            capacity: capacity,
             createdAt: now(),
             passwordHash: try await hasher.hash(password)
         )

@@ -73,7 +73,8 @@ struct InternalRoutes: RouteGroup {
                         userID: account.userID,
                         userName: account.userName,
                         userType: account.userType,
-                        disabled: account.isDisabled
+                        disabled: account.isDisabled,
+                        capacity: account.capacity
                     )
                 }
             )

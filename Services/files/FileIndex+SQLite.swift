@@ -24,7 +24,22 @@ struct SQLiteFileIndex: FileIndex {
                     PRIMARY KEY (file_id, user_id)
                 ) STRICT, WITHOUT ROWID;
                 """
-        )
+        ),
+        Migration(
+            "0002 grants by source",
+            sql: """
+                CREATE TABLE file_grant_new (
+                    file_id TEXT NOT NULL REFERENCES file (file_id) ON DELETE CASCADE,
+                    user_id TEXT NOT NULL,
+                    source TEXT NOT NULL,
+                    PRIMARY KEY (file_id, user_id, source)
+                ) STRICT, WITHOUT ROWID;
+                INSERT INTO file_grant_new (file_id, user_id, source) SELECT file_id, user_id, '' FROM file_grant;
+                DROP TABLE file_grant;
+                ALTER TABLE file_grant_new RENAME TO file_grant;
+                CREATE INDEX file_grant_by_source ON file_grant (file_id, source);
+                """
+        ),
     ]
 
     private let database: Database
@@ -75,15 +90,26 @@ struct SQLiteFileIndex: FileIndex {
         }
     }
 
-    func grant(_ id: String, to userIDs: [String]) async throws -> Bool {
+    func grant(_ id: String, to userIDs: [String], source: String) async throws -> Bool {
         try await database.write { db in
             guard try db.first("SELECT 1 FROM file WHERE file_id = ?", id, read: { _ in true }) != nil else {
                 return false
             }
             for userID in userIDs {
-                try db.run("INSERT OR IGNORE INTO file_grant (file_id, user_id) VALUES (?, ?)", id, userID)
+                try db.run(
+                    "INSERT INTO file_grant (file_id, user_id, source) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                    id,
+                    userID,
+                    source
+                )
             }
             return true
+        }
+    }
+
+    func revoke(_ id: String, source: String) async throws {
+        _ = try await database.write { db in
+            try db.run("DELETE FROM file_grant WHERE file_id = ? AND source = ?", id, source)
         }
     }
 

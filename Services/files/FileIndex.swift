@@ -6,10 +6,13 @@ protocol FileIndex: Sendable {
     /// The record, and whether it was granted to `userID`; `nil` if there is no such file.
     func lookUp(_ id: String, grantedTo userID: String) async throws -> (record: FileRecord, isGranted: Bool)?
 
-    /// Lets `userIDs` read the file; granting twice changes nothing.
+    /// Lets `userIDs` read the file on account of `source`, empty for good; granting twice changes nothing.
     ///
     /// - Returns: Whether there is such a file.
-    func grant(_ id: String, to userIDs: [String]) async throws -> Bool
+    func grant(_ id: String, to userIDs: [String], source: String) async throws -> Bool
+
+    /// Takes back what was granted on account of `source`, and nothing else; no such grant is no error.
+    func revoke(_ id: String, source: String) async throws
 
     /// Removes the record and its grants.
     ///

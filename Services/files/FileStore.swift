@@ -32,13 +32,21 @@ struct FileStore: Sendable {
         return found.record
     }
 
-    /// Lets `userIDs` read the file that `sender` sends them.
+    /// Lets `userIDs` read the file that `sender` sends them, until `source` is revoked; empty: for good.
+    ///
+    /// Who got it by several sources reads it while one of them is left.
     ///
     /// - Throws: `FilesError.fileNotFound` if `sender` may not read it.
-    func grant(_ id: String, to userIDs: [String], by sender: Caller) async throws -> FileRecord {
+    func grant(_ id: String, to userIDs: [String], source: String, by sender: Caller) async throws -> FileRecord {
         let record = try await readable(id, by: sender)
-        guard try await index.grant(id, to: userIDs) else { throw FilesError.fileNotFound }
+        guard try await index.grant(id, to: userIDs, source: source) else { throw FilesError.fileNotFound }
         return record
+    }
+
+    /// Takes back what was granted for `source`; a file or source that is not known is no error.
+    func revoke(_ id: String, source: String) async throws {
+        guard FileRecord.isID(id) else { return }
+        try await index.revoke(id, source: source)
     }
 
     // MARK: - Changes

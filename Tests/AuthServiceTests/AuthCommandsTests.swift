@@ -55,6 +55,11 @@ struct AuthCommandsTests {
             ("--user-id a --user-type Kehu --admin --password-stdin", "--admin"),
             ("--user-id me --user-type Kehu --password-stdin", "user_id"),
             ("--user-id online --user-type Kehu --password-stdin", "user_id"),
+            ("--user-id system --user-type Kehu --password-stdin", "user_id"),
+            ("--user-id a --user-type Kehu --capacity 5 --password-stdin", "--capacity"),
+            ("--user-id a --user-type Kefu --capacity 0 --password-stdin", "--capacity"),
+            ("--user-id a --user-type Kefu --capacity 1001 --password-stdin", "--capacity"),
+            ("--user-id a --user-type Kefu --capacity five --password-stdin", "--capacity"),
             ("--user-id guest-1 --user-type Kehu --password-stdin", "user_id"),
             ("--user-id .. --user-type Kehu --password-stdin", "user_id"),
             ("--user-id a/b --user-type Kehu --password-stdin", "user_id"),
@@ -70,6 +75,14 @@ struct AuthCommandsTests {
             try await commands.createUser(line.split(separator: " ").map(String.init))
         }
         #expect(String(describing: error ?? AuthError.sessionEnded).contains(names))
+    }
+
+    @Test("create-user gives an agent a capacity, else the stack's default", arguments: [nil, 1, 1000] as [Int?])
+    func capacity(_ capacity: Int?) async throws {
+        let commands = try await commands()
+        let option = capacity.map { ["--capacity", "\($0)"] } ?? []
+        try await commands.createUser(["--user-id", "a", "--user-type", "Kefu", "--password-stdin"] + option)
+        #expect(try #require(try await commands.store.account("a")).capacity == capacity)
     }
 
     @Test(

@@ -1,4 +1,6 @@
+import Contracts
 import Core
+import Foundation
 import HTTP
 import Testing
 
@@ -39,6 +41,24 @@ struct InternalRouteTests {
         let tooMany = await auth.send(.post, "/internal/users/lookup", json: #"{"user_ids":["x",\#(many)]}"#)
         #expect(tooMany.status == 422)
         #expect(await auth.send(.post, "/internal/users/lookup", json: #"{"user_ids":[]}"#).text == #"{"users":[]}"#)
+    }
+
+    @Test("lookup tells an agent's capacity when the account says so")
+    func lookupCapacity() async throws {
+        let auth = try await AuthFixture()
+        try await auth.store.createAccounts([
+            Account(userID: "small", userName: "Small", userType: .agent, capacity: 2, createdAt: auth.clock.now)
+        ])
+        func lookUp(_ userID: String) async throws -> UserSummary {
+            let body = #"{"user_ids":["\#(userID)"]}"#
+            let answer = await auth.send(.post, "/internal/users/lookup", json: body)
+            return try #require(try JSONDecoder().decode(UserLookup.self, from: Data(answer.text.utf8)).users.first)
+        }
+        #expect(
+            try await lookUp("small")
+                == UserSummary(userID: "small", userName: "Small", userType: .agent, disabled: false, capacity: 2)
+        )
+        #expect(try await lookUp("support001").capacity == nil)
     }
 
     @Test("revocations start with a reset, then list logouts in order")

@@ -10,11 +10,12 @@ struct FileAccessTests {
     private func grant(
         _ fixture: FilesFixture,
         _ id: String,
-        _ body: String
+        _ body: String,
+        route: String = "grants"
     ) async -> Response {
         await fixture.send(
             .post,
-            "/internal/files/\(id)/grants",
+            "/internal/files/\(id)/\(route)",
             as: nil,
             headers: ["Content-Type": "application/json"],
             body: RequestBody(Array(body.utf8))
@@ -90,6 +91,70 @@ struct FileAccessTests {
         #expect(await grant(fixture, id, body(100)).status == .ok)
         #expect(await grant(fixture, id, body(101)).status == 422)
         #expect(await grant(fixture, id, #"{"sender":"anna","user_ids":["a b"]}"#).status == 422)
+    }
+
+    @Test("a recalled message takes the file from those who have it by no other message")
+    func revoking() async throws {
+        let fixture = try await FilesFixture()
+        let id = try await fixture.stored(jpeg).fileID
+        let other = try await fixture.stored(jpeg).fileID
+        func canRead(_ id: String, _ caller: Caller = FilesFixture.otherCustomer) async -> Bool {
+            await fixture.send(.get, "/api/files/\(id)", as: caller).status == .ok
+        }
+        func revoke(_ source: String) async -> Status {
+            await grant(fixture, id, #"{"source":"\#(source)"}"#, route: "grants/revoke").status
+        }
+        // The same source for several users and files, several sources for one user, one of them twice.
+        for source in ["c:ben 1", "c:ben 2", "c:ben 2"] {
+            let body = #"{"sender":"anna","user_ids":["ben","anna"],"source":"\#(source)"}"#
+            #expect(await grant(fixture, id, body).status == .ok)
+            #expect(await grant(fixture, other, body).status == .ok)
+        }
+        #expect(await revoke("c:ben 1") == .noContent)
+        #expect(await canRead(id), "another message is left")
+        #expect(await revoke("c:ben") == .noContent)
+        #expect(await canRead(id), "no such source")
+        #expect(await revoke("c:ben 2") == .noContent)
+        #expect(await !canRead(id))
+        #expect(await canRead(id, FilesFixture.customer), "the uploader reads it in any case")
+        #expect(await canRead(other), "another file")
+        #expect(await revoke("c:ben 2") == .noContent, "again")
+        // A repeat of the message after all, and a grant for good beside it.
+        let again = #"{"sender":"anna","user_ids":["ben"],"source":"c:ben 2"}"#
+        #expect(await grant(fixture, id, again).status == .ok)
+        #expect(await canRead(id))
+        #expect(await grant(fixture, id, #"{"sender":"anna","user_ids":["ben"]}"#).status == .ok)
+        #expect(await revoke("c:ben 2") == .noContent)
+        #expect(await canRead(id))
+    }
+
+    @Test("revoking from a file that is not there, or none, is 204", arguments: ["AAAAAAAAAAAAAAAAAAAAAA", "file123"])
+    func revokingUnknown(_ id: String) async throws {
+        let fixture = try await FilesFixture()
+        #expect(await grant(fixture, id, #"{"source":"s"}"#, route: "grants/revoke").status == .noContent)
+    }
+
+    @Test(
+        "a source has 1 to 400 bytes",
+        arguments: [("", 422), ("s", 200), (String(repeating: "s", count: 400), 200)]
+            + [(String(repeating: "s", count: 401), 422), (String(repeating: "张", count: 134), 422)]
+    )
+    func sourceLimits(_ source: String, status: Int) async throws {
+        let fixture = try await FilesFixture()
+        let id = try await fixture.stored(jpeg).fileID
+        let granted = await grant(fixture, id, #"{"sender":"anna","user_ids":["ben"],"source":"\#(source)"}"#)
+        #expect(granted.status.code == status)
+        let revoked = await grant(fixture, id, #"{"source":"\#(source)"}"#, route: "grants/revoke")
+        #expect(revoked.status.code == (status == 200 ? 204 : status))
+    }
+
+    @Test("a revocation names its source")
+    func revokingNothing() async throws {
+        let fixture = try await FilesFixture()
+        let id = try await fixture.stored(jpeg).fileID
+        #expect(await grant(fixture, id, #"{"sender":"anna","user_ids":["ben"]}"#).status == .ok)
+        #expect(await grant(fixture, id, "{}", route: "grants/revoke").status == 422)
+        #expect(await fixture.send(.get, "/api/files/\(id)", as: FilesFixture.otherCustomer).status == .ok)
     }
 
     @Test("the uploader or an administrator deletes it; the blob goes with its last record")

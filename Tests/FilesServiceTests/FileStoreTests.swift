@@ -75,6 +75,31 @@ struct FileStoreTests {
         #expect(try await fixture.bytes(of: await fixture.send(.get, url)) == jpeg)
     }
 
+    @Test("migrates from every earlier version; what was granted before sources is granted for good")
+    func migrations() async throws {
+        for version in 1...SQLiteFileIndex.migrations.count {
+            let directory = try TemporaryDirectory()
+            let connection = try Connection(path: directory.file("files.sqlite"))
+            try Migrator(Array(SQLiteFileIndex.migrations.prefix(version))).migrate(connection)
+            let id = FileRecord.makeID()
+            try connection.run("INSERT INTO file VALUES (?, ?, 1, 'a', 'text/plain', 'anna', 1)", id, "ab")
+            let columns = version == 1 ? "file_id, user_id" : "file_id, user_id, source"
+            try connection.run(
+                "INSERT INTO file_grant (\(columns)) VALUES (?, 'ben'\(version == 1 ? "" : ", ''"))",
+                id
+            )
+            connection.close()
+            let index = try await FilesFixture(in: directory).store.index
+            #expect(try await index.lookUp(id, grantedTo: "ben")?.isGranted == true)
+            #expect(try await index.lookUp(id, grantedTo: "carl")?.isGranted == false)
+            try await index.revoke(id, source: "a message")
+            #expect(try await index.lookUp(id, grantedTo: "ben")?.isGranted == true)
+            // Grants go with their file.
+            #expect(try await index.remove(id) == true)
+            #expect(try await index.grant(id, to: ["ben"], source: "") == false)
+        }
+    }
+
     @Test("a record that cannot be stored takes its blob with it")
     func indexFails() async throws {
         let fixture = try await FilesFixture()
