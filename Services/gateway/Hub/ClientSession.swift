@@ -98,15 +98,17 @@ final class ClientSession: WebSocketHandler {
 
     func received(text: UnsafeMutableRawBufferPointer) {
         heard()
-        var clientID: String?
+        var echo = FrameEcho()
         do throws(FrameProblem) {
-            switch try ClientFrame.decode(UnsafeRawBufferPointer(text), sender: identity.userID, clientID: &clientID) {
+            switch try ClientFrame.decode(UnsafeRawBufferPointer(text), sender: identity.userID, echo: &echo) {
             case .chat(let chat): try shard.receive(chat, from: self)
             case .heartbeat: connection.send(text: ServerFrame.heartbeat(now: .now()))
-            case .delivered(let conversationID, let sequence): takeDelivered(conversationID, sequence)
+            case .receipt(let receipt) where receipt.kind == .delivered:
+                takeDelivered(receipt.conversationID, receipt.sequence)
+            default: throw FrameProblem(code: .unknownType, message: "type: is not served yet")
             }
         } catch {
-            refuse(error, clientID: clientID)
+            refuse(error, echo: echo)
         }
     }
 
@@ -124,9 +126,9 @@ final class ClientSession: WebSocketHandler {
     }
 
     /// A refused frame: told, counted, and too many of them close.
-    func refuse(_ problem: FrameProblem, clientID: String?) {
+    func refuse(_ problem: FrameProblem, echo: FrameEcho) {
         shard.metrics.frameRefused(problem.code)
-        connection.send(text: ServerFrame.error(problem, clientID: clientID, now: .now()))
+        connection.send(text: ServerFrame.error(problem, echo: echo, now: .now()))
         // What is down on our side is not the client's doing.
         if problem.code == .unavailable { return }
         let now = shard.loop.now

@@ -290,7 +290,7 @@ final class GatewayShard {
                     let (type, file) = try outcome.get()
                     try shard.append(held.frame(bytes), to: addressee, of: type, file: file, from: session)
                 } catch {
-                    session.refuse(error, clientID: held.clientID)
+                    session.refuse(error, echo: FrameEcho(clientID: held.clientID))
                 }
             }
             session.resume(.lookUp)
@@ -316,7 +316,8 @@ final class GatewayShard {
         switch append.outcome {
         case .pending: break
         case .failed(let problem):
-            origin?.connection.send(text: ServerFrame.error(problem, clientID: append.clientID, now: .now()))
+            let echo = FrameEcho(clientID: append.clientID)
+            origin?.connection.send(text: ServerFrame.error(problem, echo: echo, now: .now()))
         case .appended(let sequence, let audience):
             let waiting = batch.bytes.waiting
             let text = UnsafeRawBufferPointer(rebasing: waiting[append.text])
