@@ -110,13 +110,13 @@ struct ServerFrameTests {
     @Test("Error is valid JSON whatever the client sent")
     func error() throws {
         let problem = FrameProblem(code: .unknownType, message: "type: \(nasty) is not known")
-        let frame = try object(ServerFrame.error(problem, clientID: nasty, now: now))
+        let frame = try object(ServerFrame.error(problem, echo: FrameEcho(clientID: nasty), now: now))
         #expect(frame["type"] as? String == "Error")
         #expect(frame["code"] as? String == "unknown_type")
         #expect(frame["message"] as? String == "type: \(nasty) is not known")
         #expect(frame["client_id"] as? String == nasty)
         #expect(frame["timestamp"] as? String == "2026-01-20T10:00:00.123Z")
-        #expect(try object(ServerFrame.error(problem, clientID: nil, now: now))["client_id"] == nil)
+        #expect(try object(ServerFrame.error(problem, echo: FrameEcho(), now: now))["client_id"] == nil)
     }
 
     @Test("Heartbeat and System are valid JSON")

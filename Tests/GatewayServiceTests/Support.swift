@@ -1,3 +1,4 @@
+import Contracts
 import Core
 import TestSupport
 
@@ -12,36 +13,54 @@ extension SeededGenerator {
 enum Decoded: Equatable {
     case chat(content: String, contentType: ContentType, addressee: String?, clientID: String?, fileID: String?)
     case heartbeat
-    case delivered(conversationID: String, sequence: Int)
-    /// A type that these tests say nothing about.
-    case other
+    case receipt(Receipt)
+    case sync([SyncCursor])
+    case typing(TypingFrame)
+    case recall(RecallFrame)
+    case history(HistoryFrame)
+    case onlineUsers(UserType?)
+    case status(PresenceStatus)
     case refused(ProblemCode, String)
 }
 
-/// Decodes a frame and tells which `client_id` an `Error` would echo.
-func decode(_ text: String, sender: String = "u1") -> (frame: Decoded, clientID: String?) {
-    var clientID: String?
-    let bytes = Array(text.utf8)
+/// Decodes a frame and tells what an `Error` would repeat of it.
+func decode(_ bytes: [UInt8], sender: String = "u1") -> (frame: Decoded, echo: FrameEcho) {
+    var echo = FrameEcho()
     let frame: Decoded = bytes.withUnsafeBytes { buffer in
         do throws(FrameProblem) {
-            switch try ClientFrame.decode(buffer, sender: sender, clientID: &clientID) {
-            case .chat(let chat):
-                return .chat(
-                    content: chat.content.text,
-                    contentType: chat.contentType,
-                    addressee: chat.addressee,
-                    clientID: chat.clientID,
-                    fileID: chat.fileID
-                )
-            case .heartbeat: return .heartbeat
-            case .delivered(let conversationID, let sequence):
-                return .delivered(conversationID: conversationID, sequence: sequence)
-            }
+            return Decoded(try ClientFrame.decode(buffer, sender: sender, echo: &echo))
         } catch {
             return .refused(error.code, error.message)
         }
     }
-    return (frame, clientID)
+    return (frame, echo)
+}
+
+func decode(_ text: String, sender: String = "u1") -> (frame: Decoded, echo: FrameEcho) {
+    decode(Array(text.utf8), sender: sender)
+}
+
+extension Decoded {
+    init(_ frame: ClientFrame) {
+        switch frame {
+        case .chat(let chat):
+            self = .chat(
+                content: chat.content.text,
+                contentType: chat.contentType,
+                addressee: chat.addressee,
+                clientID: chat.clientID,
+                fileID: chat.fileID
+            )
+        case .heartbeat: self = .heartbeat
+        case .receipt(let receipt): self = .receipt(receipt)
+        case .sync(let cursors): self = .sync(cursors)
+        case .typing(let typing): self = .typing(typing)
+        case .recall(let recall): self = .recall(recall)
+        case .history(let history): self = .history(history)
+        case .onlineUsers(let type): self = .onlineUsers(type)
+        case .status(let status): self = .status(status)
+        }
+    }
 }
 
 extension ByteQueue {

@@ -6,7 +6,8 @@ enum ChatEntry {
     struct Parts {
         let conversationID: String
         let sender: String
-        let addressee: String
+        /// `nil` leaves `to_user_id` out: the log completes the text with whoever serves the customer then.
+        let addressee: String?
         /// The `file` member's JSON, `nil` without a file.
         let file: String?
     }
@@ -22,34 +23,30 @@ enum ChatEntry {
         to bytes: inout ByteQueue
     ) -> (text: Range<Int>, acknowledged: Range<Int>) {
         let start = bytes.count
-        bytes.append(#""type":"Chat","#)
-        let acknowledgedStart = bytes.count
-        bytes.append(#""id":""#)
-        messageID.write(milliseconds: now.milliseconds, into: bytes.reserve(MessageID.length))
-        bytes.append(#"","conversation_id":""#)
-        bytes.append(text: parts.conversationID)
-        bytes.append(#"","timestamp":""#)
-        now.write(into: bytes.reserve(Timestamp.wireLength).assumingMemoryBound(to: UInt8.self))
-        bytes.append("\"")
-        let acknowledgedEnd = bytes.count
+        let acknowledged = EntryHead.write(
+            "Chat",
+            conversationID: parts.conversationID,
+            messageID: &messageID,
+            now: now,
+            to: &bytes
+        )
         bytes.append(#","from_user_id":""#)
         bytes.append(text: parts.sender)
-        bytes.append(#"","to_user_id":""#)
-        bytes.append(text: parts.addressee)
+        if let addressee = parts.addressee {
+            bytes.append(#"","to_user_id":""#)
+            bytes.append(text: addressee)
+        }
         bytes.append(#"","content_type":""#)
         bytes.append(text: chat.contentType.rawValue)
         bytes.append(#"","content":""#)
         bytes.append(chat.content.bytes)
         bytes.append("\"")
-        if let clientID = chat.clientID {
-            bytes.append(#","client_id":"#)
-            bytes.append(text: JSONText.quoted(clientID))
-        }
+        bytes.append(#","client_id":"#, quoted: chat.clientID)
         if let file = parts.file {
             bytes.append(#","file":"#)
             bytes.append(text: file)
         }
         bytes.append("}")
-        return (start..<bytes.count, acknowledgedStart..<acknowledgedEnd)
+        return (start..<bytes.count, acknowledged)
     }
 }

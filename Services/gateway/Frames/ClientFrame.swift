@@ -1,30 +1,5 @@
+import Contracts
 import Core
-
-/// What a message carries.
-enum ContentType: String, CaseIterable {
-    case text = "Text"
-    case image = "Image"
-    case file = "File"
-    case voice = "Voice"
-    case video = "Video"
-
-    /// Reads a wire name, case-insensitively.
-    init?(wire: JSONSlice) {
-        guard wire.kind == .string else { return nil }
-        let match = wire.withoutEscapes { bytes in Self.allCases.first { $0.matches(bytes) } }
-        guard let match else { return nil }
-        self = match
-    }
-
-    private func matches(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        var name = rawValue
-        return name.withUTF8 { name in
-            guard name.count == bytes.count else { return false }
-            for index in 0..<name.count where name[index] | 0x20 != bytes[index] | 0x20 { return false }
-            return true
-        }
-    }
-}
 
 /// Why a frame is refused: becomes an `Error` frame; nothing was stored.
 struct FrameProblem: Error, Equatable {
@@ -35,6 +10,12 @@ struct FrameProblem: Error, Equatable {
     static func field(_ name: StaticString, _ rule: String) -> FrameProblem {
         FrameProblem(code: .invalidField, message: "\(name): \(rule)")
     }
+}
+
+/// What an `Error` repeats of the frame that it answers, so that a client knows which one it was.
+struct FrameEcho: Equatable, Sendable {
+    var clientID: String?
+    var conversationID: String?
 }
 
 /// A `Chat` frame's fields; the slices point into the frame's bytes.
@@ -49,108 +30,123 @@ struct ChatFrame {
     var fileID: String?
 }
 
+/// One conversation of a `Sync`: the last sequence that the client has.
+struct SyncCursor: Equatable, Sendable {
+    let conversationID: String
+    /// As the client gave it, within ±`JSONSlice.wholeNumberMax`: also one that no entry has.
+    let sequence: Int
+}
+
+/// A `Typing` frame's fields; it names a conversation or a user, never both.
+struct TypingFrame: Equatable, Sendable {
+    let conversationID: String?
+    let addressee: String?
+    let isTyping: Bool
+}
+
+/// A `Recall` frame's fields.
+struct RecallFrame: Equatable, Sendable {
+    let conversationID: String
+    /// The message to take back, from 1.
+    let targetSequence: Int
+    let clientID: String?
+}
+
 /// A client's text frame (DESIGN: one JSON object, told apart by `type`).
 ///
-/// On input the older names `from` and `to` are understood for `from_user_id` and `to_user_id`, and a type's case
-/// does not matter.
+/// On input the older names `from`, `to` and `GetOnlineUsers` are understood for `from_user_id`, `to_user_id` and
+/// `OnlineUsers`, and a type's case does not matter.
 enum ClientFrame {
     case chat(ChatFrame)
     case heartbeat
-    case delivered(conversationID: String, sequence: Int)
+    /// `Delivered` or `Read`.
+    case receipt(Receipt)
+    case sync([SyncCursor])
+    case typing(TypingFrame)
+    case recall(RecallFrame)
+    /// `HistoryRequest`.
+    case history(HistoryFrame)
+    /// Who is online, of one type or of both.
+    case onlineUsers(UserType?)
+    /// The user's own choice: any but `offline`.
+    case status(PresenceStatus)
 
-    /// The members that any frame may have; unknown ones are skipped.
-    private enum Name: Int {
-        case type, content, contentType, from, to, clientID, fileID, conversationID, sequence
+    /// The most conversations of a `Sync`.
+    static let cursorsMax = 10_000
 
-        /// `nil` for a name that means nothing here.
-        ///
-        /// Told apart by length first, so a name costs one comparison.
-        init?(_ key: JSONSlice) {
-            guard !key.hasEscapes else {
-                // Nobody needs to escape these names, and who does it all the same means the same.
-                let plain = key.withoutEscapes { Name(JSONSlice(kind: .string, bytes: $0, hasEscapes: false)) }
-                guard let plain else { return nil }
-                self = plain
-                return
+    /// The types that a client may send.
+    private enum Kind {
+        case chat, heartbeat, delivered, read, sync, typing, recall, history, onlineUsers, status
+
+        init?(_ type: JSONSlice) {
+            let kind: Kind? = type.withoutEscapes { bytes in
+                switch bytes.count {
+                case 4 where bytes.equalsIgnoringCase("Chat"): .chat
+                case 4 where bytes.equalsIgnoringCase("Read"): .read
+                case 4 where bytes.equalsIgnoringCase("Sync"): .sync
+                case 6 where bytes.equalsIgnoringCase("Typing"): .typing
+                case 6 where bytes.equalsIgnoringCase("Recall"): .recall
+                case 6 where bytes.equalsIgnoringCase("Status"): .status
+                case 9 where bytes.equalsIgnoringCase("Heartbeat"): .heartbeat
+                case 9 where bytes.equalsIgnoringCase("Delivered"): .delivered
+                case 11 where bytes.equalsIgnoringCase("OnlineUsers"): .onlineUsers
+                case 14 where bytes.equalsIgnoringCase("HistoryRequest"): .history
+                case 14 where bytes.equalsIgnoringCase("GetOnlineUsers"): .onlineUsers
+                default: nil
+                }
             }
-            switch key.bytes.count {
-            case 2 where key.equals("to"): self = .to
-            case 3 where key.equals("seq"): self = .sequence
-            case 4 where key.equals("type"): self = .type
-            case 4 where key.equals("from"): self = .from
-            case 7 where key.equals("content"): self = .content
-            case 7 where key.equals("file_id"): self = .fileID
-            case 9 where key.equals("client_id"): self = .clientID
-            case 10 where key.equals("to_user_id"): self = .to
-            case 12 where key.equals("content_type"): self = .contentType
-            case 12 where key.equals("from_user_id"): self = .from
-            case 15 where key.equals("conversation_id"): self = .conversationID
-            default: return nil
-            }
+            guard let kind else { return nil }
+            self = kind
         }
     }
 
-    /// The values that came, in place: no dictionary, no allocation.
-    private struct Members {
-        private var values = InlineArray<9, JSONSlice?>(repeating: nil)
-        private var given: UInt16 = 0
-
-        subscript(_ name: Name) -> JSONSlice? { values[name.rawValue] }
-
-        /// Two values for one name leave open which is meant: false.
-        ///
-        /// A null is the same as nothing.
-        mutating func set(_ name: Name, _ value: JSONSlice) -> Bool {
-            let bit: UInt16 = 1 << name.rawValue
-            guard given & bit == 0 else { return false }
-            given |= bit
-            if value.kind != .null { values[name.rawValue] = value }
-            return true
-        }
-    }
-
-    /// A frame together with the `client_id` that an `Error` answer echoes.
+    /// Reads a frame.
     ///
     /// - Parameters:
     ///   - text: The frame, valid UTF-8.
-    ///   - sender: The session's user; a frame that names another sender is refused.
-    ///   - clientID: Set as soon as a well-formed one is known, also when the frame is then refused.
+    ///   - sender: The session's user; a `Chat` that names another sender is refused.
+    ///   - echo: Gets what an `Error` repeats as soon as it is known, also when the frame is then refused.
     /// - Throws: `FrameProblem`.
     static func decode(
         _ text: UnsafeRawBufferPointer,
         sender: String,
-        clientID: inout String?
+        echo: inout FrameEcho
     ) throws(FrameProblem) -> ClientFrame {
-        var members = Members()
-        do {
-            var scanner = JSONScanner(text)
-            try scanner.beginObject()
-            while let (key, value) = try scanner.nextMember() {
-                guard let name = Name(key) else { continue }
-                guard members.set(name, value) else {
-                    throw FrameProblem(code: .malformedJSON, message: "\(key.text): given twice")
-                }
-            }
-        } catch let error as JSONScanError {
-            throw FrameProblem(code: .malformedJSON, message: error.detail)
-        } catch let error as FrameProblem {
-            throw error
-        } catch {
-            throw FrameProblem(code: .malformedJSON, message: "a frame is one JSON object")
+        try FrameMembers.read(text) { (members) throws(FrameProblem) in
+            // First of all, so that it is known also when the `client_id` is refused.
+            echo.conversationID = members.conversationID
+            echo.clientID = try members.clientID()
+            return try decode(members, sender: sender, echo)
         }
-        clientID = try decodeClientID(members[.clientID])
+    }
+
+    private static func decode(
+        _ members: FrameMembers,
+        sender: String,
+        _ echo: FrameEcho
+    ) throws(FrameProblem) -> ClientFrame {
         guard let type = members[.type], type.kind == .string else { throw .field("type", "must be a string") }
-        if type.equalsIgnoringCase("Chat") { return .chat(try decodeChat(members, sender: sender, clientID: clientID)) }
-        if type.equalsIgnoringCase("Heartbeat") { return .heartbeat }
-        if type.equalsIgnoringCase("Delivered") { return try decodeDelivered(members) }
-        throw FrameProblem(
-            code: .unknownType,
-            message: "type: \(String(type.text.unicodeScalars.prefix(64))) is not known"
-        )
+        switch Kind(type) {
+        case .chat: return .chat(try decodeChat(members, sender: sender, clientID: echo.clientID))
+        case .heartbeat: return .heartbeat
+        case .delivered: return .receipt(try decodeReceipt(.delivered, members, echo))
+        case .read: return .receipt(try decodeReceipt(.read, members, echo))
+        case .sync: return .sync(try decodeCursors(members[.cursors]))
+        case .typing: return .typing(try decodeTyping(members, echo))
+        case .recall: return .recall(try decodeRecall(members, echo))
+        case .history: return .history(try HistoryFrame(members, echo, sender: sender))
+        case .onlineUsers: return .onlineUsers(try members.userType())
+        case .status: return .status(try members.chosenStatus())
+        case nil:
+            throw FrameProblem(
+                code: .unknownType,
+                message: "type: \(String(type.text.unicodeScalars.prefix(64))) is not known"
+            )
+        }
     }
 
     private static func decodeChat(
-        _ members: Members,
+        _ members: FrameMembers,
         sender: String,
         clientID: String?
     ) throws(FrameProblem) -> ChatFrame {
@@ -169,8 +165,8 @@ enum ClientFrame {
             }
             chat.contentType = known
         }
-        chat.addressee = try decodeName(members[.to], "to_user_id")
-        chat.fileID = try decodeName(members[.fileID], "file_id")
+        chat.addressee = try members.name(.to, "to_user_id")
+        chat.fileID = try members.name(.fileID, "file_id")
         chat.clientID = clientID
         let isEmptyAllowed = chat.fileID != nil
         guard !content.bytes.isEmpty || isEmptyAllowed else { throw .field("content", "must not be empty") }
@@ -182,54 +178,72 @@ enum ClientFrame {
         return chat
     }
 
-    private static func decodeDelivered(_ members: Members) throws(FrameProblem) -> ClientFrame {
-        guard let conversation = members[.conversationID], conversation.kind == .string else {
-            throw .field("conversation_id", "must be a string")
+    private static func decodeReceipt(
+        _ kind: Receipt.Kind,
+        _ members: FrameMembers,
+        _ echo: FrameEcho
+    ) throws(FrameProblem) -> Receipt {
+        let conversationID = try members.requiredConversation(echo)
+        guard let sequence = members[.sequence]?.wholeNumber, sequence >= 0 else {
+            throw .field("seq", "must be a whole number from 0 on")
         }
-        guard let sequence = members[.sequence], sequence.kind == .number,
-            let number = Int(String(decoding: sequence.bytes, as: UTF8.self)), number >= 0
-        else { throw .field("seq", "must be a whole number from 0 on") }
-        return .delivered(conversationID: conversation.text, sequence: number)
+        return Receipt(kind: kind, conversationID: conversationID, sequence: sequence)
     }
 
-    private static func decodeClientID(_ slice: JSONSlice?) throws(FrameProblem) -> String? {
-        guard let slice else { return nil }
-        guard slice.kind == .string else { throw .field("client_id", "must be a string") }
-        let text = slice.text
-        guard !text.isEmpty, text.unicodeScalars.count <= Identifier.clientIDLengthMax else {
-            throw .field("client_id", "must have 1 to \(Identifier.clientIDLengthMax) characters")
+    private static func decodeCursors(_ slice: JSONSlice?) throws(FrameProblem) -> [SyncCursor] {
+        guard let slice, slice.kind == .object else {
+            throw .field("cursors", "must be an object of conversations and their last sequence")
         }
-        return text
-    }
-
-    private static func decodeName(_ slice: JSONSlice?, _ field: StaticString) throws(FrameProblem) -> String? {
-        guard let slice else { return nil }
-        guard slice.kind == .string, slice.withoutEscapes({ Identifier.isUserID($0) }) else {
-            throw .field(field, "must be 1 to \(Identifier.userIDLengthMax) of A-Z a-z 0-9 _ . -")
+        var cursors: [SyncCursor] = []
+        var names: Set<String> = []
+        do {
+            var scanner = JSONScanner(slice.bytes)
+            try scanner.beginObject()
+            while let (key, value) = try scanner.nextMember() {
+                guard cursors.count < cursorsMax else {
+                    throw FrameProblem.field("cursors", "at most \(cursorsMax) conversations")
+                }
+                guard let name = FrameMembers.conversationName(key) else {
+                    let longest = FrameMembers.conversationBytesMax
+                    throw FrameProblem.field("cursors", "a conversation has 1 to \(longest) bytes")
+                }
+                guard let sequence = value.wholeNumber else {
+                    throw FrameProblem.field("cursors", "each must be a whole number")
+                }
+                guard names.insert(name).inserted else {
+                    throw FrameProblem.field("cursors", "a conversation is given twice")
+                }
+                cursors.append(SyncCursor(conversationID: name, sequence: sequence))
+            }
+        } catch let problem as FrameProblem {
+            throw problem
+        } catch {
+            // The frame was scanned before: its parts are well-formed.
+            throw .field("cursors", "must be an object")
         }
-        return slice.text
-    }
-}
-
-extension JSONSlice {
-    /// Whether a name without escapes has this spelling.
-    func equals(_ word: StaticString) -> Bool {
-        guard word.utf8CodeUnitCount == bytes.count, !hasEscapes else { return false }
-        for index in 0..<bytes.count where bytes[index] != word.utf8Start[index] { return false }
-        return true
+        return cursors
     }
 
-    /// Whether a string has this spelling, all letters, in any case.
-    func equalsIgnoringCase(_ word: StaticString) -> Bool {
-        withoutEscapes { bytes in
-            guard word.utf8CodeUnitCount == bytes.count else { return false }
-            for index in 0..<bytes.count where bytes[index] | 0x20 != word.utf8Start[index] | 0x20 { return false }
-            return true
+    private static func decodeTyping(_ members: FrameMembers, _ echo: FrameEcho) throws(FrameProblem) -> TypingFrame {
+        let conversationID = try members.optionalConversation(echo)
+        let addressee = try members.name(.to, "to_user_id")
+        guard (conversationID == nil) != (addressee == nil) else {
+            throw .field("conversation_id, to_user_id", "one of them is required, and only one")
         }
+        let isTyping: Bool
+        switch members[.isTyping]?.kind {
+        case .true: isTyping = true
+        case .false: isTyping = false
+        default: throw .field("is_typing", "must be true or false")
+        }
+        return TypingFrame(conversationID: conversationID, addressee: addressee, isTyping: isTyping)
     }
 
-    /// Gives a string's UTF-8 to `body`; a copy only when it has escapes.
-    func withoutEscapes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        hasEscapes ? Array(text.utf8).withUnsafeBytes(body) : body(bytes)
+    private static func decodeRecall(_ members: FrameMembers, _ echo: FrameEcho) throws(FrameProblem) -> RecallFrame {
+        let conversationID = try members.requiredConversation(echo)
+        guard let target = members[.targetSequence]?.wholeNumber, target >= 1 else {
+            throw .field("target_seq", "must be a whole number from 1 on")
+        }
+        return RecallFrame(conversationID: conversationID, targetSequence: target, clientID: echo.clientID)
     }
 }

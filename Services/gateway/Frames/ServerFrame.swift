@@ -14,44 +14,83 @@ enum ServerFrame {
         var text = #"{"type":"Welcome","user_id":"\#(identity.userID)","user_name":"#
         JSONText.appendQuoted(identity.userName, to: &text)
         text += #","user_type":"\#(identity.userType.rawValue)","connection_id":"\#(connectionID)""#
-        text += #","heartbeat_interval":\#(heartbeatMilliseconds),"server_time":"\#(now.wire)","heads":{"#
+        text += #","heartbeat_interval":\#(heartbeatMilliseconds),"server_time":"\#(now.wire)","heads":"#
+        append(heads, to: &text)
+        return text + "}"
+    }
+
+    /// Conversations' names need no escaping.
+    private static func append(_ heads: [(conversationID: String, head: Int)], to text: inout String) {
+        text += "{"
         for (index, entry) in heads.enumerated() {
             if index > 0 { text += "," }
             text += #""\#(entry.conversationID)":\#(entry.head)"#
         }
-        return text + "}}"
+        text += "}"
     }
 
     /// `Error`: nothing was stored.
-    static func error(_ problem: FrameProblem, clientID: String?, now: Timestamp) -> String {
+    static func error(_ problem: FrameProblem, echo: FrameEcho, now: Timestamp) -> String {
         var text = #"{"type":"Error","code":"\#(problem.code.rawValue)","message":"#
         JSONText.appendQuoted(problem.message, to: &text)
-        if let clientID {
+        if let clientID = echo.clientID {
             text += #","client_id":"#
             JSONText.appendQuoted(clientID, to: &text)
+        }
+        if let conversationID = echo.conversationID {
+            text += #","conversation_id":"#
+            JSONText.appendQuoted(conversationID, to: &text)
         }
         return text + #","timestamp":"\#(now.wire)"}"#
     }
 
     static func heartbeat(now: Timestamp) -> String { #"{"type":"Heartbeat","timestamp":"\#(now.wire)"}"# }
 
-    /// `UserJoined`, `UserLeft` or `Status`.
-    static func presence(_ change: PresenceChange) -> String {
-        let type =
-            switch change.kind {
-            case .joined: "UserJoined"
-            case .left: "UserLeft"
-            case .status: "Status"
-            }
-        var text = #"{"type":"\#(type)","user_id":"\#(change.userID)","user_name":"#
-        JSONText.appendQuoted(change.userName, to: &text)
-        text += #","user_type":"\#(change.userType.rawValue)","status":"\#(change.status.rawValue)""#
-        return text + #","timestamp":"\#(change.at.wire)"}"#
-    }
-
     /// `System`: an operator's notice.
     static func system(_ content: String, now: Timestamp) -> String {
         #"{"type":"System","content":\#(JSONText.quoted(content)),"timestamp":"\#(now.wire)"}"#
+    }
+
+    // MARK: - Positions
+
+    /// `Synced`: every conversation is sent up to its head, or a `Gap` has said what is left out.
+    static func synced(heads: [(conversationID: String, head: Int)]) -> String {
+        var text = #"{"type":"Synced","heads":"#
+        append(heads, to: &text)
+        return text + "}"
+    }
+
+    /// `Gap`: the entries `from`…`to`, both of them too, are left out; the client pages them over REST.
+    static func gap(conversationID: String, from: Int, to: Int) -> String {
+        #"{"type":"Gap","conversation_id":"\#(conversationID)","from":\#(from),"to":\#(to)}"#
+    }
+
+    /// `Delivered` or `Read`: how far a member has taken, or read, a conversation.
+    static func receipt(
+        _ kind: Receipt.Kind,
+        conversationID: String,
+        userID: String,
+        sequence: Int,
+        now: Timestamp
+    ) -> String {
+        let type =
+            switch kind {
+            case .delivered: "Delivered"
+            case .read: "Read"
+            }
+        return #"{"type":"\#(type)","conversation_id":"\#(conversationID)","user_id":"\#(userID)""#
+            + #","seq":\#(sequence),"timestamp":"\#(now.wire)"}"#
+    }
+
+    /// `History`: what `GET /api/messages` answers.
+    static func history(
+        conversationID: String,
+        range: EntryRange,
+        page: EntryPage,
+        to bytes: inout ByteQueue
+    ) {
+        bytes.append(#"{"type":"History","#)
+        EntryPageText.write(conversationID, range, page, to: &bytes)
     }
 
     /// `Ack`: the entry is durable.
@@ -67,11 +106,66 @@ enum ServerFrame {
         bytes.append(acknowledged)
         bytes.append(#","seq":"#)
         bytes.append(decimal: sequence)
-        if let clientID {
-            bytes.append(#","client_id":"#)
-            bytes.append(text: JSONText.quoted(clientID))
-        }
+        bytes.append(#","client_id":"#, quoted: clientID)
         bytes.append("}")
+    }
+
+    // MARK: - People
+
+    /// `UserJoined`, `UserLeft` or `Status`.
+    static func presence(_ change: PresenceChange) -> String {
+        let type =
+            switch change.kind {
+            case .joined: "UserJoined"
+            case .left: "UserLeft"
+            case .status: "Status"
+            }
+        var text = #"{"type":"\#(type)","user_id":"\#(change.userID)","user_name":"#
+        JSONText.appendQuoted(change.userName, to: &text)
+        text += #","user_type":"\#(change.userType.rawValue)","status":"\#(change.status.rawValue)""#
+        return text + #","timestamp":"\#(change.at.wire)"}"#
+    }
+
+    /// `OnlineUsers`.
+    static func onlineUsers(_ users: [PresentUser]) -> String {
+        var text = #"{"type":"OnlineUsers","users":["#
+        for (index, user) in users.enumerated() {
+            if index > 0 { text += "," }
+            text += #"{"user_id":"\#(user.userID)","user_name":"#
+            JSONText.appendQuoted(user.userName, to: &text)
+            text += #","user_type":"\#(user.userType.rawValue)","status":"\#(user.status.rawValue)""#
+            if let lastSeen = user.lastSeen { text += #","last_seen":"\#(lastSeen.wire)""# }
+            text += "}"
+        }
+        return text + "]}"
+    }
+
+    /// `Typing`: never stored.
+    static func typing(conversationID: String, userID: String, isTyping: Bool) -> String {
+        #"{"type":"Typing","conversation_id":"\#(conversationID)","user_id":"\#(userID)","is_typing":\#(isTyping)}"#
+    }
+
+    // MARK: - Routing news that are no entries
+
+    /// `Queued`: the customer waits at this place, from 1.
+    static func queued(conversationID: String, position: Int, reason: String, now: Timestamp) -> String {
+        waiting("Queued", conversationID, position, reason, now)
+    }
+
+    /// `NoAgentAvailable`: the same while no agent is there at all; the messages are kept.
+    static func noAgentAvailable(conversationID: String, position: Int, reason: String, now: Timestamp) -> String {
+        waiting("NoAgentAvailable", conversationID, position, reason, now)
+    }
+
+    private static func waiting(
+        _ type: String,
+        _ conversationID: String,
+        _ position: Int,
+        _ reason: String,
+        _ now: Timestamp
+    ) -> String {
+        #"{"type":"\#(type)","conversation_id":"\#(conversationID)","position":\#(position)"#
+            + #","reason":\#(JSONText.quoted(reason)),"timestamp":"\#(now.wire)"}"#
     }
 }
 
@@ -85,6 +179,13 @@ extension ByteQueue {
     mutating func append(text: String) {
         var text = text
         text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Adds a member: its name's literal, as `,"name":`, and the value as a JSON string; nothing without a value.
+    mutating func append(_ name: StaticString, quoted value: String?) {
+        guard let value else { return }
+        append(name)
+        append(text: JSONText.quoted(value))
     }
 
     /// Adds a number's decimal digits.

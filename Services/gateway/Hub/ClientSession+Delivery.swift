@@ -21,13 +21,12 @@ extension ClientSession {
 
     private func place(_ positions: [MemberPosition]) {
         guard connection.isOpen else { return }
-        let heads = positions.map { DeliveryState.Head(conversationID: $0.conversationID, head: $0.head) }
         connection.send(
             text: ServerFrame.welcome(
                 identity,
                 connectionID: "\(id.shard)-\(id.number)",
                 heartbeatMilliseconds: shard.limits.heartbeatMilliseconds,
-                heads: Array(heads.prefix(shard.limits.welcomeHeadsMax)),
+                heads: positions.prefix(shard.limits.welcomeHeadsMax).map { ($0.conversationID, $0.head) },
                 now: .now()
             )
         )
@@ -71,7 +70,8 @@ extension ClientSession {
                 }
                 refused += 1
             case .synced(let heads):
-                connection.send(text: ServerFrame.synced(heads: Array(heads.prefix(shard.limits.welcomeHeadsMax))))
+                let listed = heads.prefix(shard.limits.welcomeHeadsMax).map { ($0.conversationID, $0.head) }
+                connection.send(text: ServerFrame.synced(heads: listed))
             }
         }
         if !outputs.isEmpty { waitingAcksChanged() }

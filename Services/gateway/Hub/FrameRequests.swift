@@ -1,6 +1,8 @@
 import Contracts
 import Core
 import Net
+import Transport
+import WebSocket
 
 /// What clients ask for by frames that store nothing: each is answered, or passed on to other members.
 ///
@@ -45,18 +47,22 @@ final class FrameRequests {
     /// `HistoryRequest`: a page, as over REST.
     func history(_ frame: HistoryFrame, _ echo: FrameEcho, from session: ClientSession) {
         let identity = session.identity
-        session.ask(echo) { [log, directory] () async throws(FrameProblem) -> String in
+        session.ask(echo) { [log, directory] () async throws(FrameProblem) -> (String, EntryPage) in
             let conversationID = try await Self.conversation(frame.conversationID, frame.with, identity, directory)
-            let range = frame.after.map(EntryRange.after) ?? .before(frame.before)
-            let limit = frame.limit ?? MessageRoutes.limitDefault
-            do {
-                let page = try await log.page(conversationID, range, limit: limit, bytesMax: Self.historyBytesMax)
-                return ServerFrame.history(conversationID: conversationID, range: range, page: page)
-            } catch {
-                throw FrameProblem(code: .unavailable, message: "the log cannot be read now; try again")
+            let page: EntryPage = try await log.answer {
+                log.read(
+                    conversationID,
+                    frame.range,
+                    limit: frame.limit ?? HistoryFrame.limitDefault,
+                    bytesMax: Self.historyBytesMax,
+                    $0
+                )
             }
-        } then: { session, text in
-            session.connection.send(text: text)
+            return (conversationID, page)
+        } then: { session, answer in
+            var bytes = ByteQueue()
+            ServerFrame.history(conversationID: answer.0, range: frame.range, page: answer.1, to: &bytes)
+            session.connection.send(.text, bytes.waiting)
         }
     }
 

@@ -2,6 +2,7 @@ import Contracts
 import Core
 import Net
 import Transport
+import WebSocket
 
 /// What the log has committed, and what presence has to say, to the sessions here.
 extension GatewayShard {
@@ -76,16 +77,36 @@ extension GatewayShard {
         return acknowledgements.waiting
     }
 
-    /// Sends what presence of receipts has moved to the conversation's members.
+    /// Sends receipts to their conversations' members, the user's own other devices included.
     func tell(_ moves: [PositionMove]) {
+        let now = Timestamp.now()
         for move in moves {
-            let frames = ServerFrame.receipts(move)
             for member in move.members {
                 for session in sessions.sessions(of: member) where session.id != move.origin {
-                    for frame in frames { session.connection.send(text: frame) }
+                    send(.delivered, move.delivered, of: move, to: session, now)
+                    send(.read, move.read, of: move, to: session, now)
                 }
             }
         }
+    }
+
+    private func send(
+        _ kind: Receipt.Kind,
+        _ sequence: Int?,
+        of move: PositionMove,
+        to session: ClientSession,
+        _ now: Timestamp
+    ) {
+        guard let sequence else { return }
+        session.connection.send(
+            text: ServerFrame.receipt(
+                kind,
+                conversationID: move.conversationID,
+                userID: move.userID,
+                sequence: sequence,
+                now: now
+            )
+        )
     }
 
     /// Sends a frame to users.

@@ -42,7 +42,7 @@ final class MessageIntake {
     func take(_ chat: ChatFrame, from session: ClientSession) throws(FrameProblem) {
         guard chat.fileID == nil else { return lookUp(chat, for: session) }
         guard let addressee = chat.addressee else {
-            return try append(chat, to: try Self.ownConversation(session.identity), file: nil, from: session)
+            return append(chat, to: try Self.ownConversation(session.identity), file: nil, from: session)
         }
         guard let type = directory.cached(addressee) else { return lookUp(chat, for: session) }
         let conversationID = try ConversationName.between(session.identity, addressee, type)
@@ -192,8 +192,8 @@ final class MessageIntake {
             source: GrantedFile.source(
                 conversationID: conversationID,
                 sender: identity.userID,
-                clientID: held.clientID,
-                fileID: fileID
+                // Without a client_id one source for all messages that carry the file: no id is known before the grant.
+                key: held.clientID ?? ""
             )
         )
         // Before the append: a crash in between leaves no message whose file cannot be read.

@@ -103,15 +103,16 @@ final class OutboxLink: Sendable {
     private func reload() async {
         var last: Int64 = 0
         while true {
-            let after = last
             // What cannot be read now is read the next time.
-            guard let items = try? await log.answer({ log.outbox(after: after, limit: Self.reloadMax, $0) }),
-                let newest = items.last
-            else { return }
+            guard let items = try? await items(after: last), let newest = items.last else { return }
             enqueue(items)
             last = newest.number
             if items.count < Self.reloadMax { return }
         }
+    }
+
+    private func items(after number: Int64) async throws -> [OutboxItem] {
+        try await log.answer { log.outbox(after: number, limit: Self.reloadMax, $0) }
     }
 
     private func perform(_ job: Job) async {
@@ -176,16 +177,20 @@ final class OutboxLink: Sendable {
         let batch = AppendBatch()
         state.withLock { state in
             for decision in decisions where state.appending[decision.decisionID] == nil {
-                state.appending[decision.decisionID] = []
-                enter(decision, in: batch, &state.messageIDs)
+                if enter(decision, in: batch, &state.messageIDs) { state.appending[decision.decisionID] = [] }
             }
         }
         if !batch.appends.isEmpty { log.append(Handover(batch)) }
     }
 
-    private func enter(_ decision: RoutingDecision, in batch: AppendBatch, _ messageIDs: inout MessageID) {
-        guard let kind = RoutingEntry.kind(of: decision) else { return }
-        let ranges = RoutingEntry.write(decision, messageID: &messageIDs, now: .now(), to: &batch.bytes)
+    /// - Returns: Whether the decision is one that becomes an entry.
+    private func enter(
+        _ decision: RoutingDecision,
+        in batch: AppendBatch,
+        _ messageIDs: inout MessageID
+    ) -> Bool {
+        guard let entry = RoutingEntry(decision) else { return false }
+        let ranges = entry.write(messageID: &messageIDs, now: .now(), to: &batch.bytes)
         batch.decisions.append(decision)
         batch.appends.append(
             Append(
@@ -194,13 +199,14 @@ final class OutboxLink: Sendable {
                 senderType: nil,
                 addressee: nil,
                 clientID: decision.decisionID,
-                kind: kind,
+                kind: entry.kind,
                 text: ranges.text,
                 acknowledged: ranges.acknowledged,
                 file: nil,
                 origin: nil
             )
         )
+        return true
     }
 
     /// A batch of `append` is committed, or has failed; on the log's thread.
@@ -242,10 +248,13 @@ final class OutboxLink: Sendable {
         guard let decision = answer.decision else { return }
         try await withCheckedThrowingContinuation { (waiter: Waiter) in
             let batch = AppendBatch()
-            state.withLock { state in
-                if state.appending[decision.decisionID] == nil { enter(decision, in: batch, &state.messageIDs) }
+            let isEntry = state.withLock { state in
+                let isUnderWay = state.appending[decision.decisionID] != nil
+                guard isUnderWay || enter(decision, in: batch, &state.messageIDs) else { return false }
                 state.appending[decision.decisionID, default: []].append(waiter)
+                return true
             }
+            guard isEntry else { return waiter.resume() }
             if !batch.appends.isEmpty { log.append(Handover(batch)) }
         }
     }
@@ -260,14 +269,18 @@ final class OutboxLink: Sendable {
         while true {
             do {
                 return try await presence.call(.post, path, request, as: RoutingAnswer.self, requestID: requestID)
-            } catch InternalCallError.refused(_, let remote)
-                where remote.code == ProblemCode.conflict.rawValue && ContinuousClock.now < end
-            {
-                try await Task.sleep(for: Self.conflictPause)
-            } catch InternalCallError.refused(_, let remote) where (400..<500).contains(remote.status) {
-                throw Problem(remote.status, ProblemCode(rawValue: remote.code) ?? .conflict, remote.detail)
+            } catch {
+                let problem = Self.refusal(error)
+                guard problem.code == .conflict, ContinuousClock.now < end else { throw problem }
             }
+            try await Task.sleep(for: Self.conflictPause)
         }
+    }
+
+    /// What a client is told of presence's refusal.
+    private static func refusal(_ error: InternalCallError) -> Problem {
+        guard case .refused(_, let remote) = error, (400..<500).contains(remote.status) else { return error.problem }
+        return Problem(remote.status, ProblemCode(rawValue: remote.code) ?? .internalError, remote.detail)
     }
 
     /// How a conversation came to stand as it does.
@@ -275,8 +288,8 @@ final class OutboxLink: Sendable {
         let path = "/internal/assignments/\(conversationID)?limit=\(limit)"
         do {
             return try await presence.call(.get, path, as: RoutingHistory.self, requestID: requestID)
-        } catch let error where error.refusedStatus == 404 {
-            throw Problem.notFound("conversation_id: nothing was decided for it yet")
+        } catch {
+            throw Self.refusal(error)
         }
     }
 }

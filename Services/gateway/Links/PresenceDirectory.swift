@@ -15,14 +15,11 @@ struct PresenceDirectory: Sendable {
     /// - Throws: `FrameProblem` `unavailable`.
     func online(_ type: UserType?, for identity: Identity) async throws(FrameProblem) -> [PresentUser] {
         guard identity.userType == .agent || type != .customer else { return [] }
-        let wanted = identity.userType == .agent ? type : .agent
-        let filter = wanted.map { "&user_type=\($0.rawValue)" } ?? ""
-        let path = "/internal/users?limit=\(Self.usersMax)" + filter
-        do {
-            return try await presence.call(.get, path, as: PresenceSnapshot.self).users
-        } catch {
-            throw Self.away
-        }
+        var path = "/internal/users?limit=\(Self.usersMax)"
+        if let wanted = identity.userType == .agent ? type : .agent { path += "&user_type=\(wanted.rawValue)" }
+        let snapshot = try? await presence.call(.get, path, as: PresenceSnapshot.self)
+        guard let snapshot else { throw Self.away }
+        return snapshot.users
     }
 
     /// Stores and shows a user's choice.

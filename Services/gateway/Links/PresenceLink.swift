@@ -197,10 +197,16 @@ final class PresenceLink: PresenceReporting {
             // After a reset there is no telling what was missed: the difference to who is there now makes it good.
             try await loadAll(&progress, takers)
         } else {
-            let changes = page.changes.filter { progress.roster.apply($0) }
+            let changes = progress.roster.apply(page.changes)
             progress.after = page.next
             if !changes.isEmpty { takers.onChanges(changes) }
         }
+    }
+
+    private func snapshotPage(after cursor: String?) async throws -> PresenceSnapshot {
+        var path = "/internal/users?limit=\(Self.snapshotMax)"
+        if let cursor { path += "&cursor=\(cursor)" }
+        return try await client.call(.get, path)
     }
 
     private func loadAll(_ progress: inout Progress, _ takers: Takers) async throws {
@@ -208,8 +214,7 @@ final class PresenceLink: PresenceReporting {
         var cursor: String?
         progress.roster.beginSnapshot()
         repeat {
-            let path = "/internal/users?limit=\(Self.snapshotMax)" + (cursor.map { "&cursor=\($0)" } ?? "")
-            let page = try await client.call(.get, path, as: PresenceSnapshot.self)
+            let page = try await snapshotPage(after: cursor)
             if first == nil { first = page }
             let changes = progress.roster.takePage(page.users, now: .now())
             if !changes.isEmpty { takers.onChanges(changes) }

@@ -18,8 +18,11 @@ struct PresenceRoster {
 
     var count: Int { users.count }
 
-    /// A change from the feed: whether it is news.
-    mutating func apply(_ change: PresenceChange) -> Bool {
+    /// Changes from the feed: those that are news.
+    mutating func apply(_ changes: [PresenceChange]) -> [PresenceChange] { changes.filter { apply($0) } }
+
+    /// Whether the change is news.
+    private mutating func apply(_ change: PresenceChange) -> Bool {
         guard change.kind != .left else { return users.removeValue(forKey: change.userID) != nil }
         let entry = Entry(userName: change.userName, userType: change.userType, status: change.status)
         guard users[change.userID] != entry else { return false }

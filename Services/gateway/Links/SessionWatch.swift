@@ -40,7 +40,7 @@ final class SessionWatch: Sendable {
                 defer { state.areAllDoubtful = false }
                 return state.areAllDoubtful
             }
-            if wantsAll { gateway.onEachLoop { self.doubt($0.sessionHashes) } }
+            if wantsAll { gateway.onEachLoop { self.doubt($0.sessions.hashes) } }
             await askAboutSome(gateway)
         }
     }

@@ -18,7 +18,7 @@ struct ConfigRoutes: RouteGroup {
                     heartbeatIntervalMilliseconds: limits.heartbeatMilliseconds,
                     pingIntervalMilliseconds: limits.pingMilliseconds
                 ),
-                history: .init(limitMax: MessageRoutes.limitMax),
+                history: .init(limitMax: HistoryFrame.limits.upperBound),
                 features: .init(guests: false)
             )
         )

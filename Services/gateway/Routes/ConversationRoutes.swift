@@ -5,7 +5,6 @@ import ServiceKit
 
 /// `/api/conversations`: the conversations that a user may see, and what agents decide about them.
 struct ConversationRoutes: RouteGroup {
-    static let limitDefault = 50
     /// The most decisions that are explained.
     static let decisionsMax = 200
     /// The largest body, in bytes.
@@ -47,8 +46,8 @@ struct ConversationRoutes: RouteGroup {
             userType: session.userType,
             scope: scope,
             state: state,
-            cursor: try query.integer("cursor", in: 0...Int.max).map(Int64.init),
-            limit: try query.integer("limit", in: 1...MessageRoutes.limitMax) ?? Self.limitDefault
+            cursor: try query.integer("cursor", in: 0...Int.max).map { Int64($0) },
+            limit: try query.integer("limit", in: HistoryFrame.limits) ?? HistoryFrame.limitDefault
         )
         let page = try await read { log.conversations(question, $0) }
         var text = #"{"conversations":["# + page.conversations.map(\.json).joined(separator: ",") + "]"

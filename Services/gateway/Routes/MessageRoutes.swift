@@ -4,8 +4,6 @@ import ServiceKit
 
 /// `GET /api/messages`: pages of a conversation's entries, both ways.
 struct MessageRoutes: RouteGroup {
-    static let limitDefault = 50
-    static let limitMax = 200
     private static let bytesMax = 4 << 20
 
     let log: any ConversationLog
@@ -22,9 +20,9 @@ struct MessageRoutes: RouteGroup {
         let session = try await sessions.require(request)
         let identity = Identity(userID: session.userID, userName: session.userName, userType: session.userType)
         let query = try Query(encoded: request.head.rawQuery)
-        let limit = try query.integer("limit", in: 1...Self.limitMax) ?? Self.limitDefault
-        let before = try query.integer("before", in: 1...Int(Int32.max))
-        let after = try query.integer("after", in: 0...Int(Int32.max))
+        let limit = try query.integer("limit", in: HistoryFrame.limits) ?? HistoryFrame.limitDefault
+        let before = try query.integer("before", in: HistoryFrame.befores)
+        let after = try query.integer("after", in: HistoryFrame.afters)
         if before != nil, after != nil { throw Problem.badRequest("before, after: give one of them") }
         let conversationID = try await conversation(query, identity)
         let range = after.map(EntryRange.after) ?? .before(before)
@@ -38,7 +36,10 @@ struct MessageRoutes: RouteGroup {
             )
         }
         let page = try await log.page(conversationID, range, limit: limit, bytesMax: Self.bytesMax)
-        return Response(contentType: "application/json", Self.render(conversationID, range, page))
+        var bytes = ByteQueue()
+        bytes.append("{")
+        EntryPageText.write(conversationID, range, page, to: &bytes)
+        return Response(contentType: "application/json", Array(bytes.waiting))
     }
 
     /// The conversation that the query names, if the caller may read it; to others it does not exist.
@@ -60,34 +61,6 @@ struct MessageRoutes: RouteGroup {
                 throw error.code == .unavailable ? Problem.unavailable(error.message) : missing
             }
         }
-    }
-
-    /// The entries are the stored texts themselves.
-    private static func render(_ conversationID: String, _ range: EntryRange, _ page: EntryPage) -> [UInt8] {
-        let hasMore: Bool
-        switch range {
-        case .after: hasMore = (page.entries.last?.sequence ?? page.head) < page.head
-        case .before: hasMore = (page.entries.first?.sequence ?? 1) > 1
-        }
-        var bytes = ByteQueue()
-        bytes.append(#"{"conversation_id":""#)
-        bytes.append(text: conversationID)
-        bytes.append(#"","messages":["#)
-        page.bytes.withUnsafeBytes { texts in
-            for (index, entry) in page.entries.enumerated() {
-                if index > 0 { bytes.append(",") }
-                bytes.append(#"{"seq":"#)
-                bytes.append(decimal: entry.sequence)
-                bytes.append(",")
-                bytes.append(UnsafeRawBufferPointer(rebasing: texts[entry.text]))
-            }
-        }
-        bytes.append(#"],"has_more":"#)
-        bytes.append(text: hasMore ? "true" : "false")
-        bytes.append(#","head":"#)
-        bytes.append(decimal: page.head)
-        bytes.append("}")
-        return Array(bytes.waiting)
     }
 }
 
