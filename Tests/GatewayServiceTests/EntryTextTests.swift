@@ -4,13 +4,6 @@ import Testing
 
 @testable import GatewayService
 
-/// Parses an object with Foundation, as a client would.
-private func object(_ text: String) throws -> [String: Any] {
-    try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
-}
-
-private let nasty = "a\"b\\c\u{1}\u{1f}\n\t\u{7f}é你😀\u{2028}</script>'"
-
 @Suite("Message ids")
 struct MessageIDTests {
     private func next(_ ids: inout MessageID, _ milliseconds: Int64) -> String {
@@ -76,63 +69,6 @@ struct MessageIDTests {
             bits.removeFirst(5)
         }
         return result
-    }
-}
-
-@Suite("Frames to clients")
-struct ServerFrameTests {
-    private let now = Timestamp(milliseconds: 1_768_903_200_123)
-
-    @Test("Welcome is valid JSON whatever the display name is")
-    func welcome() throws {
-        let identity = Identity(userID: "u-1", userName: nasty, userType: .agent)
-        let heads = [("c:a.b", 3), ("d:x:y", 12_345_678)].map { (conversationID: $0.0, head: $0.1) }
-        let text = ServerFrame.welcome(
-            identity,
-            connectionID: "0-7",
-            heartbeatMilliseconds: 30_000,
-            heads: heads,
-            now: now
-        )
-        let frame = try object(text)
-        #expect(frame["type"] as? String == "Welcome")
-        #expect(frame["user_id"] as? String == "u-1")
-        #expect(frame["user_name"] as? String == nasty)
-        #expect(frame["user_type"] as? String == "Kefu")
-        #expect(frame["connection_id"] as? String == "0-7")
-        #expect(frame["heartbeat_interval"] as? Int == 30_000)
-        #expect(frame["server_time"] as? String == "2026-01-20T10:00:00.123Z")
-        #expect(frame["heads"] as? [String: Int] == ["c:a.b": 3, "d:x:y": 12_345_678])
-        let empty = ServerFrame.welcome(identity, connectionID: "0-7", heartbeatMilliseconds: 1, heads: [], now: now)
-        #expect(try object(empty)["heads"] as? [String: Int] == [:])
-    }
-
-    @Test("Error is valid JSON whatever the client sent")
-    func error() throws {
-        let problem = FrameProblem(code: .unknownType, message: "type: \(nasty) is not known")
-        let frame = try object(ServerFrame.error(problem, echo: FrameEcho(clientID: nasty), now: now))
-        #expect(frame["type"] as? String == "Error")
-        #expect(frame["code"] as? String == "unknown_type")
-        #expect(frame["message"] as? String == "type: \(nasty) is not known")
-        #expect(frame["client_id"] as? String == nasty)
-        #expect(frame["timestamp"] as? String == "2026-01-20T10:00:00.123Z")
-        #expect(try object(ServerFrame.error(problem, echo: FrameEcho(), now: now))["client_id"] == nil)
-    }
-
-    @Test("Heartbeat and System are valid JSON")
-    func others() throws {
-        #expect(try object(ServerFrame.heartbeat(now: now))["timestamp"] as? String == "2026-01-20T10:00:00.123Z")
-        let frame = try object(ServerFrame.system(nasty, now: now))
-        #expect(frame["type"] as? String == "System")
-        #expect(frame["content"] as? String == nasty)
-    }
-
-    @Test("writes decimals", arguments: [0, 1, 9, 10, 99, 100, 16_777_215, Int.max])
-    func decimals(value: Int) {
-        var queue = ByteQueue()
-        queue.append(decimal: value)
-        #expect(queue.text == String(value))
-        #expect(Decimal.digitCount(value) == String(value).count)
     }
 }
 

@@ -1,6 +1,8 @@
 import Contracts
 import Core
+import Foundation
 import TestSupport
+import Testing
 
 @testable import GatewayService
 
@@ -67,3 +69,11 @@ extension ByteQueue {
     /// What waits, as text.
     var text: String { String(decoding: waiting, as: UTF8.self) }
 }
+
+/// Parses an object with Foundation, as a client would.
+func object(_ text: String) throws -> [String: Any] {
+    try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+}
+
+/// Everything that JSON wants escaped, and what it does not.
+let nasty = "a\"b\\c\u{1}\u{1f}\n\t\u{7f}é你😀\u{2028}</script>'"

@@ -59,8 +59,8 @@ struct FrameMembers {
 
     /// Gives `body` the members of a text that is one JSON object.
     ///
-    /// - Throws: `FrameProblem` `malformed_json`, also for a name given twice, which leaves open what is meant; and what
-    ///   `body` throws.
+    /// - Throws: `FrameProblem` `malformed_json`, also for a name given twice, which leaves open what is meant; and
+    ///   what `body` throws.
     static func read<Result>(
         _ text: UnsafeRawBufferPointer,
         _ body: (FrameMembers) throws(FrameProblem) -> Result

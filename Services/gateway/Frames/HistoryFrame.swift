@@ -18,20 +18,23 @@ struct HistoryFrame: Equatable, Sendable {
 
     /// Which entries are asked for.
     var range: EntryRange { after.map(EntryRange.after) ?? .before(before) }
+}
 
+extension HistoryFrame {
     /// Reads the members of a frame that `sender` has sent.
     ///
     /// - Throws: `FrameProblem` `invalid_field`.
     init(_ members: FrameMembers, _ echo: FrameEcho, sender: String) throws(FrameProblem) {
-        with = try members.name(.with, "with")
-        conversationID = try members.optionalConversation(echo)
+        let with = try members.name(.with, "with")
+        let conversationID = try members.optionalConversation(echo)
         guard (with == nil) != (conversationID == nil) else {
             throw .field("with, conversation_id", "one of them is required, and only one")
         }
         guard with != sender else { throw .field("with", "must be another user's id") }
-        limit = try members.integer(.limit, "limit", in: Self.limits)
-        before = try members.integer(.before, "before", in: Self.befores)
-        after = try members.integer(.after, "after", in: Self.afters)
+        let limit = try members.integer(.limit, "limit", in: Self.limits)
+        let before = try members.integer(.before, "before", in: Self.befores)
+        let after = try members.integer(.after, "after", in: Self.afters)
         guard before == nil || after == nil else { throw .field("before, after", "give one of them") }
+        self.init(with: with, conversationID: conversationID, before: before, after: after, limit: limit)
     }
 }
