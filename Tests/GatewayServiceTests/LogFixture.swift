@@ -7,13 +7,83 @@ import Testing
 
 @testable import GatewayService
 
-/// An entry that a test wants to be appended.
+/// An entry that a test wants to be appended; users whose names begin with `a` are agents.
 struct Draft {
     var conversationID = "c:u1"
     var sender = "u1"
     var addressee: String? = "a1"
     var clientID: String?
     var content = "hello"
+    var kind = EntryKind.chat
+    /// The file that a `Chat` carries.
+    var fileID: String?
+    var time = Timestamp.now()
+
+    /// One of the entries that routing makes.
+    static func system(_ kind: EntryKind, in conversationID: String = "c:u1", clientID: String? = nil) -> Draft {
+        Draft(
+            conversationID: conversationID,
+            sender: EntryKind.system,
+            addressee: nil,
+            clientID: clientID,
+            content: "",
+            kind: kind
+        )
+    }
+
+    static func recall(
+        _ target: Int,
+        in conversationID: String = "c:u1",
+        by sender: String = "u1",
+        clientID: String? = nil,
+        time: Timestamp = .now()
+    ) -> Draft {
+        Draft(
+            conversationID: conversationID,
+            sender: sender,
+            addressee: nil,
+            clientID: clientID,
+            content: "",
+            kind: .recall(target: target),
+            time: time
+        )
+    }
+
+    var senderType: UserType? {
+        if sender == EntryKind.system { return nil }
+        return sender.hasPrefix("a") ? .agent : .customer
+    }
+
+    func source(messageID: String) -> String {
+        GrantedFile.source(conversationID: conversationID, sender: sender, key: clientID ?? messageID)
+    }
+
+    /// The stored text as the gateway writes it.
+    func text(messageID: String) -> String {
+        let type =
+            switch kind {
+            case .chat: "Chat"
+            case .recall: "Recall"
+            case .assigned: "AgentAssigned"
+            case .transferred: "Transferred"
+            case .closed: "ConversationClosed"
+            }
+        var text = #""type":"\#(type)","id":"\#(messageID)","conversation_id":"\#(conversationID)","#
+        text += #""timestamp":"\#(time.wire)","from_user_id":"\#(sender)""#
+        switch kind {
+        case .chat:
+            if let addressee { text += #","to_user_id":"\#(addressee)""# }
+            text += #","content_type":"Text","content":\#(JSONText.quoted(content))"#
+        case .recall(let target): text += #","target_seq":\#(target)"#
+        case .assigned(let agentID): text += #","agent_id":"\#(agentID)","reason":"least_loaded""#
+        case .transferred(let agentID):
+            text += #","agent_id":\#(agentID.map { "\"\($0)\"" } ?? "null"),"reason":"transferred_by""#
+        case .closed: text += #","agent_id":null,"reason":"closed_by""#
+        }
+        if let clientID { text += #","client_id":\#(JSONText.quoted(clientID))"# }
+        if let fileID { text += #","file":{"file_id":"\#(fileID)","url":"/files/\#(fileID)","size":3}"# }
+        return text + "}"
+    }
 }
 
 extension AppendBatch {
@@ -22,32 +92,26 @@ extension AppendBatch {
         self.init()
         var ids = MessageID()
         for draft in drafts {
-            let content = Array(JSONText.quoted(draft.content).utf8.dropFirst().dropLast())
-            content.withUnsafeBytes { slice in
-                var chat = ChatFrame(content: JSONSlice(kind: .string, bytes: slice, hasEscapes: true))
-                chat.clientID = draft.clientID
-                let parts = ChatEntry.Parts(
+            var id = ByteQueue()
+            ids.write(milliseconds: draft.time.milliseconds, into: id.reserve(MessageID.length))
+            let stored = Array(draft.text(messageID: id.text).utf8)
+            let start = bytes.count
+            stored.withUnsafeBytes { bytes.append($0) }
+            let acknowledged = StoredEntry.acknowledged(in: stored) ?? 0..<0
+            appends.append(
+                Append(
                     conversationID: draft.conversationID,
                     sender: draft.sender,
-                    addressee: draft.addressee ?? "",
-                    file: nil
+                    senderType: draft.senderType,
+                    addressee: draft.addressee,
+                    clientID: draft.clientID,
+                    kind: draft.kind,
+                    text: start..<bytes.count,
+                    acknowledged: start + acknowledged.lowerBound..<start + acknowledged.upperBound,
+                    file: draft.fileID.map { GrantedFile(fileID: $0, source: draft.source(messageID: id.text)) },
+                    origin: origin
                 )
-                let (text, acknowledged) = ChatEntry.write(chat, parts, messageID: &ids, now: .now(), to: &bytes)
-                appends.append(
-                    Append(
-                        conversationID: draft.conversationID,
-                        sender: draft.sender,
-                        senderType: draft.sender.hasPrefix("a") ? .agent : .customer,
-                        addressee: draft.addressee,
-                        clientID: draft.clientID,
-                        kind: .chat,
-                        text: text,
-                        acknowledged: acknowledged,
-                        file: nil,
-                        origin: origin
-                    )
-                )
-            }
+            )
         }
     }
 }
@@ -171,9 +235,9 @@ final class LogFixture {
         return Page(page)
     }
 
-    func positions(of user: String) async throws -> [MemberPosition] {
+    func positions(of user: String, naming: [String] = []) async throws -> [MemberPosition] {
         let positions = try await withCheckedThrowingContinuation { continuation in
-            log.positions(of: user) { continuation.resume(with: $0) }
+            log.positions(of: user, naming: naming) { continuation.resume(with: $0) }
         }
         return positions.sorted { $0.conversationID < $1.conversationID }
     }
@@ -182,6 +246,12 @@ final class LogFixture {
         try await withCheckedThrowingContinuation { continuation in
             log.position(of: user, in: conversationID) { continuation.resume(with: $0) }
         }
+    }
+
+    /// A `Delivered` of a member's.
+    func deliver(_ user: String, _ conversationID: String, _ sequence: Int) {
+        let receipt = Receipt(kind: .delivered, conversationID: conversationID, sequence: sequence)
+        log.move(receipt, of: user, from: nil)
     }
 
     func check() async throws {
@@ -226,7 +296,7 @@ final class LogBench {
             entries.abandonCommit()
             throw error
         }
-        _ = tail.add(entries.endCommit())
+        _ = tail.add(entries.endCommit([batch]))
         return batch.appends.map { Outcome($0.outcome) }
     }
 

@@ -151,7 +151,7 @@ struct LogReadTests {
         let expected = [("c:after", 6), ("c:before", 6), ("c:u1", 12)].map {
             MemberPosition(conversationID: $0.0, delivered: 0, head: $0.1)
         }
-        let positions = try bench.reader.positions(of: "a1").sorted { $0.conversationID < $1.conversationID }
+        let positions = try bench.reader.positions(of: "a1", naming: []).sorted { $0.conversationID < $1.conversationID }
         #expect(positions == expected)
         #expect(try bench.reader.position(of: "a1", in: "c:u1") == expected[2])
         #expect(try bench.reader.position(of: "nobody", in: "c:u1") == nil)
@@ -162,7 +162,7 @@ struct LogReadTests {
     func collisions(isIndexed: Bool) throws {
         // An entry of another key lies where this key's hash leads: no two texts are known that do it by themselves.
         try LogBench(directory.path).commit([Draft(clientID: "other", content: "another's")])
-        let hash = ConversationState.hash(sender: "u1", clientID: "mine", attempt: 0)
+        let hash = LoadedConversation.hash(sender: "u1", clientID: "mine", attempt: 0)
         do {
             let files = LogFiles(directory: directory.path)
             try files.openWriter().run("UPDATE log SET h = ?", hash)
@@ -175,8 +175,8 @@ struct LogReadTests {
             #expect(try bench.commit([Draft(clientID: "mine")]) == [.repeated(2, content: "mine")])
             if isIndexed { try bench.indexer.runOnce() }
         }
-        #expect(ConversationState.hash(sender: "u1", clientID: "mine", attempt: 1) != hash)
-        #expect(ConversationState.hash(sender: "u1m", clientID: "ine", attempt: 0) != hash)
+        #expect(LoadedConversation.hash(sender: "u1", clientID: "mine", attempt: 1) != hash)
+        #expect(LoadedConversation.hash(sender: "u1m", clientID: "ine", attempt: 0) != hash)
     }
 
     @Test("a failed commit leaves nothing behind, and the next ones are dense")
@@ -190,7 +190,7 @@ struct LogReadTests {
         #expect(error?.isFull == true)
         #expect(try bench.read("c:u1", .after(0)).sequences == [1, 2])
         #expect(try bench.read("c:new", .after(0)) == Page(EntryPage()))
-        #expect(try bench.reader.positions(of: "u1").count == 1)
+        #expect(try bench.reader.positions(of: "u1", naming: []).count == 1)
         try bench.connection.setPragma("max_page_count", 1_000_000)
         #expect(try bench.commit(drafts(2...4, "c:u1") + [large, large]).map(\.sequence) == [2, 3, 4, 1, 1])
         try bench.indexer.runOnce()

@@ -159,18 +159,18 @@ struct SQLiteConversationLogTests {
     func delivered() async throws {
         try await withLog { log async throws in
             await log.append((0..<9).map { Draft(content: "\($0)") } + [Draft(conversationID: "c:u2", sender: "u2")])
-            for sequence in [5, 3] { log.log.setDelivered(user: "a1", conversationID: "c:u1", sequence: sequence) }
+            for sequence in [5, 3] { log.deliver("a1", "c:u1", sequence) }
             #expect(try await eventually { try await log.position(of: "a1", in: "c:u1")?.delivered == 5 })
-            log.log.setDelivered(user: "a1", conversationID: "c:u1", sequence: 4)
-            log.log.setDelivered(user: "a1", conversationID: "c:u2", sequence: 1)
-            log.log.setDelivered(user: "stranger", conversationID: "c:u1", sequence: 9)
-            log.log.setDelivered(user: "a1", conversationID: "c:none", sequence: 9)
+            log.deliver("a1", "c:u1", 4)
+            log.deliver("a1", "c:u2", 1)
+            log.deliver("stranger", "c:u1", 9)
+            log.deliver("a1", "c:none", 9)
             #expect(try await eventually { try await log.position(of: "a1", in: "c:u2")?.delivered == 1 })
             #expect(try await log.position(of: "a1", in: "c:u1")?.delivered == 5)
             #expect(try await log.position(of: "u1", in: "c:u1")?.delivered == 0)
             #expect(try await log.position(of: "stranger", in: "c:u1") == nil)
             // Not yet stored when the log is closed: stored by it.
-            log.log.setDelivered(user: "u1", conversationID: "c:u1", sequence: 8)
+            log.deliver("u1", "c:u1", 8)
         }
         try await withLog { log async throws in
             let positions = try await log.positions(of: "a1")
@@ -312,13 +312,14 @@ struct SQLiteConversationLogTests {
             tail: tail,
             indexer: indexer,
             log: log,
-            committed: { waiters.committed($0) }
+            committed: { waiters.committed($0) },
+            moved: { _ in }
         )
         func append(_ drafts: [Draft]) async -> [Outcome] {
             let batch = AppendBatch(drafts)
             return await withCheckedContinuation { continuation in
                 waiters.add(batch, continuation)
-                committer.commit([batch], [:])
+                committer.commit(CommitWork(batches: [batch]))
             }.map(Outcome.init)
         }
         #expect(await append([Draft(), Draft(), Draft()]).map(\.sequence) == [1, 2, 3])
@@ -341,7 +342,8 @@ struct SQLiteConversationLogTests {
             tail: tail,
             indexer: indexer,
             log: log,
-            committed: { waiters.committed($0) }
+            committed: { waiters.committed($0) },
+            moved: { _ in }
         )
         let writer = LogWriter(committer, intervalMilliseconds: 0)
         try connection.setPragma("max_page_count", try connection.pragma("page_count") + 8)

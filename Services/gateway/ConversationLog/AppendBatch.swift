@@ -66,12 +66,6 @@ struct Append {
     var outcome = AppendOutcome.pending
 }
 
-/// A file that was granted for a message.
-struct GrantedFile: Equatable, Sendable {
-    let fileID: String
-    let source: String
-}
-
 /// What a shard gathered in one turn: entries, and one buffer that holds their texts.
 ///
 /// Built by a shard, filled with outcomes by the log's writer, then read by every shard: one owner at a time.

@@ -5,19 +5,33 @@ import Core
 /// Built once and never encoded again, so that what a client is sent live, after a reconnect and in history is the
 /// same text. It begins with `"type"`, then what an `Ack` repeats (`id`, `conversation_id`, `timestamp`) in one run.
 enum StoredEntry {
+    /// Gives the members to `body`, as far as the text is well-formed.
+    static func forEachMember(
+        of text: UnsafeRawBufferPointer,
+        _ body: (_ name: JSONSlice, _ value: JSONSlice) -> Void
+    ) {
+        // Without its brace the text begins where the scanner is once it has taken one.
+        var scanner = JSONScanner(text)
+        while let (name, value) = try? scanner.nextMember() { body(name, value) }
+    }
+
     /// A text field's value; `nil` when the entry has none.
     static func field(_ name: StaticString, in text: [UInt8]) -> String? {
-        // The scanner wants the whole object back.
-        var object = [UInt8(ascii: "{")]
-        object.append(contentsOf: text)
-        return object.withUnsafeBytes { bytes in
-            var scanner = JSONScanner(bytes)
-            guard (try? scanner.beginObject()) != nil else { return nil }
-            while let (key, value) = try? scanner.nextMember() {
-                if key.equals(name), value.kind == .string { return value.text }
-            }
-            return nil
+        text.withUnsafeBytes { bytes in
+            var found: String?
+            forEachMember(of: bytes) { if found == nil, $0.equals(name), $1.kind == .string { found = $1.text } }
+            return found
         }
+    }
+
+    /// A text field of a member that is an object itself.
+    static func field(_ name: StaticString, ofObject object: JSONSlice) -> String? {
+        var scanner = JSONScanner(object.bytes)
+        guard (try? scanner.beginObject()) != nil else { return nil }
+        while let (key, value) = try? scanner.nextMember() {
+            if key.equals(name), value.kind == .string { return value.text }
+        }
+        return nil
     }
 
     /// Whether this is the entry that `sender` made with `clientID`.
@@ -32,6 +46,41 @@ enum StoredEntry {
         guard let start = text.firstIndex(of: id), let last = text.firstIndex(of: timestamp) else { return nil }
         let end = last + timestamp.count + Timestamp.wireLength + 1
         return end <= text.count ? start..<end : nil
+    }
+
+    /// What lists and rules ask of an entry, read in one pass and without a copy; as short-lived as the text.
+    struct Glance {
+        private(set) var isChat = false
+        private var sender: JSONSlice?
+        private var time: JSONSlice?
+        private var recall: JSONSlice?
+
+        init(_ text: UnsafeRawBufferPointer) {
+            var found = (isChat: false, sender: JSONSlice?.none, time: JSONSlice?.none, recall: JSONSlice?.none)
+            StoredEntry.forEachMember(of: text) { name, value in
+                switch name.bytes.count {
+                case 4 where name.equals("type"): found.isChat = value.equals("Chat")
+                case 9 where name.equals("timestamp"): found.time = value
+                case 10 where name.equals("recall_seq"): found.recall = value
+                case 12 where name.equals("from_user_id"): found.sender = value
+                default: break
+                }
+            }
+            (isChat, sender, time, recall) = found
+        }
+
+        /// Whether `user` made it.
+        func isFrom(_ user: String) -> Bool {
+            guard let sender else { return false }
+            var user = user
+            return user.withUTF8 { sender.bytes.elementsEqual($0) }
+        }
+
+        /// When it was made.
+        var timestamp: Timestamp? { time.flatMap { Timestamp(wire: $0.text) } }
+
+        /// Of a recalled message: the sequence of its recall.
+        var recallSequence: Int? { recall.flatMap { Int($0.text) } }
     }
 }
 

@@ -2,16 +2,37 @@ import Core
 import Net
 import Storage
 
+/// A user in a conversation.
+struct Membership: Hashable {
+    let user: String
+    let conversationID: String
+}
+
+/// The receipts of one member that are stored together: how far the last of them reach.
+struct GatheredReceipt {
+    var delivered = 0
+    var read = 0
+    /// The connection that they came from, when only one has said so.
+    var origin: ConnectionID?
+}
+
+/// What the writer's thread takes from its queue for one commit.
+struct CommitWork {
+    var batches: [AppendBatch] = []
+    var receipts: [Membership: GatheredReceipt] = [:]
+    /// Numbers of outbox items.
+    var settled: Set<Int64> = []
+
+    var isEmpty: Bool { batches.isEmpty && receipts.isEmpty && settled.isEmpty }
+}
+
 /// What the writer's thread does with what was queued: one transaction, then the outcomes.
 final class LogCommitter {
     /// Called on the writer's thread with batches whose outcomes are set.
     typealias Committed = @Sendable (Handover<[AppendBatch]>) -> Void
 
-    /// Whose delivered position, and where.
-    struct Position: Hashable {
-        let user: String
-        let conversationID: String
-    }
+    /// Called on the writer's thread with receipts that are stored, after the batches of the same commit.
+    typealias Moved = @Sendable ([PositionMove]) -> Void
 
     private let connection: Connection
     private let entries: LogEntries
@@ -19,6 +40,7 @@ final class LogCommitter {
     private let indexer: LogIndexer
     private let log: Log
     private let committed: Committed
+    private let moved: Moved
 
     init(
         connection: Connection,
@@ -26,13 +48,15 @@ final class LogCommitter {
         tail: LogTail,
         indexer: LogIndexer,
         log: Log,
-        committed: @escaping Committed
+        committed: @escaping Committed,
+        moved: @escaping Moved
     ) throws {
         self.connection = connection
         self.tail = tail
         self.indexer = indexer
         self.log = log
         self.committed = committed
+        self.moved = moved
         entries = try LogEntries(connection: connection, index: index, tail: tail)
     }
 
@@ -46,40 +70,50 @@ final class LogCommitter {
         connection.close()
     }
 
-    /// Makes the batches durable, or fails all of them, and hands them back.
-    func commit(_ batches: [AppendBatch], _ positions: [Position: Int]) {
-        guard batches.isEmpty || !tail.isFull else {
+    /// Makes the work durable, and hands the batches back; when that fails all of them have failed, and the rest of the
+    /// work is dropped: receipts are said again, and what was settled is still in the outbox.
+    func commit(_ work: CommitWork) {
+        var work = work
+        if !work.batches.isEmpty, tail.isFull {
             log.error("index_behind")
             indexer.runSoon()
             Self.fail(
-                batches,
+                work.batches,
                 FrameProblem(code: .unavailable, message: "the log's index is behind; nothing was stored")
             )
-            return committed(Handover(batches))
+            committed(Handover(work.batches))
+            work.batches = []
         }
+        var moves: [PositionMove] = []
         do {
-            try connection.transaction {
-                entries.beginCommit()
-                for batch in batches {
-                    for index in batch.appends.indices { try entries.append(batch, index) }
-                }
-                for (position, sequence) in positions {
-                    try entries.setDelivered(position.user, position.conversationID, sequence)
-                }
-            }
-            let waiting = tail.add(entries.endCommit())
+            try connection.transaction { moves = try store(work) }
+            let waiting = tail.add(entries.endCommit(work.batches))
             if waiting >= LogIndexer.runEntries { indexer.runSoon() }
         } catch {
             log.error("commit_failed", ["error": .string("\(error)")])
             entries.abandonCommit()
-            Self.fail(batches, Self.frameProblem(error))
+            Self.fail(work.batches, Self.frameProblem(error))
+            moves = []
         }
-        if !batches.isEmpty { committed(Handover(batches)) }
+        if !work.batches.isEmpty { committed(Handover(work.batches)) }
+        if !moves.isEmpty { moved(moves) }
+    }
+
+    private func store(_ work: CommitWork) throws -> [PositionMove] {
+        entries.beginCommit()
+        for batch in work.batches {
+            for index in batch.appends.indices { try entries.append(batch, index) }
+        }
+        for number in work.settled { try entries.settle(number) }
+        return try work.receipts.compactMap { membership, receipt in
+            try entries.move(receipt, of: membership.user, in: membership.conversationID)
+        }
     }
 
     static func fail(_ batches: [AppendBatch], _ problem: FrameProblem) {
         for batch in batches {
             for index in batch.appends.indices { batch.appends[index].outcome = .failed(problem) }
+            batch.due = []
         }
     }
 

@@ -2,134 +2,262 @@ import Core
 import Crypto
 import Storage
 
-/// The writer's statements: appends one entry within the running transaction.
+/// Appends entries within the writer's running transaction, and works out what each does to its conversation.
 ///
 /// On the writer's thread only.
 final class LogEntries {
-    private let connection: Connection
-    /// A connection of its own: `BEGIN IMMEDIATE` would lock an attached index file against the indexer.
-    private let index: Connection
-    private let tail: LogTail
+    /// The entries past the head that a closing agent knew, in which a customer's message is looked for; in a longer
+    /// stretch one is taken for granted, and the conversation asks for an agent again.
+    private static let closeSpan = 1000
+
+    private let rows: ConversationRows
+    private let lookup: EntryLookup
+    private let recall: MessageRecall
     private let insertEntry: Statement
-    private let insertMember: Statement
-    private let updateDelivered: Statement
-    private var states = ConversationStates()
+    private var conversations = LoadedConversations()
     private var nextRow: Int64
-    private var nextConversation: Int64
-    private var uncommitted: [LogTail.Item] = []
+    /// Outbox items that the running commit has taken out again.
+    private var removedItems: Set<Int64> = []
 
     init(connection: Connection, index: Connection, tail: LogTail) throws {
-        self.connection = connection
-        self.index = index
-        self.tail = tail
+        rows = try ConversationRows(connection: connection)
+        lookup = EntryLookup(connection: connection, index: index, tail: tail)
+        recall = MessageRecall(connection: connection, lookup: lookup)
         insertEntry = try connection.prepare("INSERT INTO log (i, c, q, h, b) VALUES (?, ?, ?, ?, ?)")
-        insertMember = try connection.prepare("INSERT INTO member (u, c, delivered) VALUES (?, ?, ?)")
-        updateDelivered = try connection.prepare(
-            """
-            UPDATE member SET delivered = max(delivered, ?3)
-            WHERE u = ?1 AND c = (SELECT c FROM conversation WHERE name = ?2)
-            """
-        )
-        nextRow = 0
-        nextConversation = 0
-        try loadCounters()
-    }
-
-    private func loadCounters() throws {
         nextRow = 1 + (try connection.first("SELECT max(i) FROM log") { $0.int64(0) } ?? 0)
-        nextConversation = 1 + (try connection.first("SELECT max(c) FROM conversation") { $0.int64(0) } ?? 0)
     }
 
     // MARK: - One commit
 
     func beginCommit() {
-        states.commit += 1
-        uncommitted.removeAll(keepingCapacity: true)
+        conversations.commit += 1
+        lookup.beginCommit()
+        removedItems.removeAll()
     }
 
-    /// The entries that the commit has made durable, for the tail.
-    func endCommit() -> [LogTail.Item] { uncommitted }
+    /// After the commit: the entries that it has made durable, for the tail.
+    ///
+    /// What one of its entries made due and a later one has seen to is taken out of `batches`.
+    func endCommit(_ batches: [AppendBatch]) -> [LogTail.Item] {
+        if !removedItems.isEmpty {
+            for batch in batches { batch.due.removeAll { removedItems.contains($0.number) } }
+        }
+        return lookup.uncommitted
+    }
 
     /// After a rollback: what memory says may be ahead of the file.
     func abandonCommit() {
-        states.removeAll()
-        uncommitted.removeAll(keepingCapacity: true)
+        conversations.removeAll()
+        lookup.beginCommit()
         // The counters are ahead of the file at worst, which leaves holes in row numbers and nothing else.
     }
 
     /// Appends one entry, or finds the one that the same `client_id` made, and sets the outcome.
     func append(_ batch: AppendBatch, _ index: Int) throws {
         let append = batch.appends[index]
-        let state = try state(of: append.conversationID)
+        let known = try conversation(append.conversationID)
         var hash: Int64 = 0
         if let clientID = append.clientID {
-            switch try find(state, sender: append.sender, clientID: clientID) {
-            case .known(let sequence, let stored):
-                batch.appends[index].outcome = .repeated(sequence: sequence, stored: stored, audience: state.members)
-                return
+            switch try find(known, sender: append.sender, clientID: clientID) {
+            case .known(let sequence, let stored): return try repeated(batch, index, known, sequence, stored)
             case .free(let freeHash): hash = freeHash
             }
         }
-        guard state.head < LogSchema.sequenceMax else {
+        var recalled: MessageRecall.Target?
+        if case .recall(let target) = append.kind {
+            let text = UnsafeRawBufferPointer(rebasing: batch.bytes.waiting[append.text])
+            let now = StoredEntry.Glance(text).timestamp
+            switch try recall.judge(target, in: known, by: append.sender, at: now) {
+            case .allowed(let found): recalled = found
+            case .repeated(let sequence, let stored): return try repeated(batch, index, known, sequence, stored)
+            case .refused(let problem):
+                batch.appends[index].outcome = .failed(problem)
+                return
+            }
+        }
+        let conversation = known ?? begin(append.conversationID)
+        guard conversation.head < LogSchema.sequenceMax else {
             batch.appends[index].outcome = .failed(
                 FrameProblem(code: .storageFull, message: "conversation_id: holds \(LogSchema.sequenceMax) entries")
             )
             return
         }
-        let sequence = state.head + 1
-        try join(state, append.sender)
-        if let addressee = append.addressee { try join(state, addressee) }
-        try insertEntry.bind(nextRow, at: 1)
-        try insertEntry.bind(state.number, at: 2)
-        try insertEntry.bind(Int64(sequence), at: 3)
-        try insertEntry.bind(hash, at: 4)
-        try insertEntry.bind(text: UnsafeRawBufferPointer(rebasing: batch.bytes.waiting[append.text]), at: 5)
-        try insertEntry.run()
-        uncommitted.append(
-            LogTail.Item(conversation: state.number, sequence: sequence, row: nextRow, hash: hash)
-        )
-        nextRow += 1
-        state.head = sequence
-        if hash != 0 {
-            state.sequences?[hash] = sequence
-            states.addSequences(1)
+        let text = completeText(batch, index, conversation)
+        try insert(batch.bytes.waiting[text], conversation, hash)
+        try take(append, batch, index, conversation, isNew: known == nil)
+        if let recalled, let file = try recall.rewrite(recalled, recalledBy: conversation.head) {
+            batch.due.append(try rows.put(.revoke(file), for: conversation))
         }
-        batch.appends[index].outcome = .appended(sequence: sequence, audience: state.members)
     }
 
-    func setDelivered(_ user: String, _ conversationID: String, _ sequence: Int) throws {
-        try updateDelivered.bind([user, conversationID, Int64(sequence)])
-        try updateDelivered.run()
+    /// The text to store: a customer's message to nobody in particular is to the agent assigned now.
+    private func completeText(_ batch: AppendBatch, _ index: Int, _ conversation: LoadedConversation) -> Range<Int> {
+        let append = batch.appends[index]
+        guard append.addressee == nil, append.senderType == .customer, append.kind == .chat else { return append.text }
+        let start = batch.bytes.count
+        let length = append.text.count - 1
+        // The place comes first: making it may move what is copied.
+        let place = batch.bytes.reserve(length)
+        place.copyMemory(from: UnsafeRawBufferPointer(rebasing: batch.bytes.waiting[append.text].prefix(length)))
+        if let agent = conversation.state.agent {
+            batch.bytes.append(#","to_user_id":""#)
+            batch.bytes.append(text: agent)
+            batch.bytes.append("\"}")
+        } else {
+            batch.bytes.append(#","to_user_id":null}"#)
+        }
+        batch.appends[index].text = start..<batch.bytes.count
+        return batch.appends[index].text
+    }
+
+    private func insert(
+        _ text: Slice<UnsafeRawBufferPointer>,
+        _ conversation: LoadedConversation,
+        _ hash: Int64
+    ) throws {
+        let sequence = conversation.head + 1
+        try insertEntry.bind(nextRow, at: 1)
+        try insertEntry.bind(conversation.number, at: 2)
+        try insertEntry.bind(Int64(sequence), at: 3)
+        try insertEntry.bind(hash, at: 4)
+        try insertEntry.bind(text: UnsafeRawBufferPointer(rebasing: text), at: 5)
+        try insertEntry.run()
+        lookup.note(LogTail.Item(conversation: conversation.number, sequence: sequence, row: nextRow, hash: hash))
+        nextRow += 1
+        conversation.head = sequence
+        if hash != 0 {
+            conversation.sequences?[hash] = sequence
+            conversations.addSequences(1)
+        }
+    }
+
+    /// What the appended entry does to members, agent and routing.
+    private func take(
+        _ append: Append,
+        _ batch: AppendBatch,
+        _ index: Int,
+        _ conversation: LoadedConversation,
+        isNew: Bool
+    ) throws {
+        let sequence = conversation.head
+        if case .closed(let asked) = append.kind { try findLastAsked(conversation, after: asked) }
+        let change = conversation.state.take(append, at: sequence)
+        batch.appends[index].outcome = .appended(sequence: sequence, audience: change.audience)
+        if isNew { try rows.insert(conversation, at: nextRow - 1) }
+        guard !change.isEmpty else { return }
+        if !isNew { try rows.store(change, of: conversation, at: nextRow - 1) }
+        try rows.storeMembers(change, of: conversation, at: sequence)
+        if change.isNeedDropped, let number = conversation.needNumber {
+            removedItems.insert(number)
+            conversation.needNumber = nil
+            if change.need == nil { _ = try rows.remove(number) }
+        }
+        if let need = change.need {
+            let item = try rows.put(.route(need), for: conversation)
+            conversation.needNumber = item.number
+            batch.due.append(item)
+        }
+        if let agentID = change.answeredBy {
+            let work = OutboxItem.Work.answered(
+                conversationID: append.conversationID,
+                agentID: agentID,
+                sequence: sequence
+            )
+            batch.due.append(try rows.put(work, for: conversation))
+        }
+    }
+
+    private func repeated(
+        _ batch: AppendBatch,
+        _ index: Int,
+        _ conversation: LoadedConversation?,
+        _ sequence: Int,
+        _ stored: [UInt8]
+    ) throws {
+        guard let conversation else { return }
+        let state = conversation.state
+        batch.appends[index].outcome = .repeated(sequence: sequence, stored: stored, audience: state.members)
+        guard batch.appends[index].kind == .chat else { return }
+        // DESIGN R1: routing again, and what the repeat's file was just granted is not to stay with a recalled message.
+        if let need = state.need, let number = conversation.needNumber {
+            batch.due.append(OutboxItem(number: number, work: .route(need)))
+        }
+        if let file = batch.appends[index].file, isRecalled(stored) {
+            batch.due.append(try rows.put(.revoke(file), for: conversation))
+        }
+    }
+
+    private func isRecalled(_ stored: [UInt8]) -> Bool {
+        stored.withUnsafeBytes { StoredEntry.Glance($0).recallSequence != nil }
+    }
+
+    // MARK: - Receipts, and what is settled
+
+    /// Stores a receipt.
+    ///
+    /// - Returns: `nil` when nothing has moved: not a member, or there already.
+    func move(_ receipt: GatheredReceipt, of user: String, in conversationID: String) throws -> PositionMove? {
+        guard let conversation = try conversation(conversationID) else { return nil }
+        return try rows.move(receipt, of: user, in: conversation)
+    }
+
+    /// Takes an item out of the outbox.
+    func settle(_ number: Int64) throws {
+        removedItems.insert(number)
+        guard let name = try rows.remove(number), let conversation = try conversation(name) else { return }
+        conversation.state.settleNeed()
+        conversation.needNumber = nil
+        try rows.storeRouted(conversation)
     }
 
     // MARK: - Conversations
 
-    private func join(_ state: ConversationState, _ user: String) throws {
-        guard !state.members.contains(user) else { return }
-        try insertMember.bind([user, state.number, Int64(0)])
-        try insertMember.run()
-        state.members.append(user)
+    private func conversation(_ name: String) throws -> LoadedConversation? {
+        if let conversation = conversations[name] { return conversation }
+        guard let found = try rows.find(name) else { return nil }
+        let conversation = LoadedConversation(
+            number: found.number,
+            name: name,
+            head: try lookup.head(of: found.number),
+            state: found.state,
+            needNumber: found.needNumber
+        )
+        conversations.insert(conversation)
+        return conversation
     }
 
-    private func state(of name: String) throws -> ConversationState {
-        if let state = states[name] { return state }
-        let state: ConversationState
-        if let number = try connection.first("SELECT c FROM conversation WHERE name = ?", name, read: { $0.int64(0) }) {
-            let members = try connection.rows("SELECT u FROM member WHERE c = ?", number) { $0.string(0) }
-            state = ConversationState(number: number, name: name, head: try head(of: number), members: members)
-        } else {
-            try connection.run("INSERT INTO conversation (c, name) VALUES (?, ?)", nextConversation, name)
-            state = ConversationState(number: nextConversation, name: name, head: 0, members: [])
-            nextConversation += 1
+    private func begin(_ name: String) -> LoadedConversation {
+        let conversation = LoadedConversation(
+            number: rows.newNumber(),
+            name: name,
+            head: 0,
+            state: ConversationState(conversationID: name)
+        )
+        conversation.sequences = [:]
+        conversations.insert(conversation)
+        return conversation
+    }
+
+    /// Makes the state know of a customer's message past `asked`, if there is one.
+    private func findLastAsked(_ conversation: LoadedConversation, after asked: Int) throws {
+        // The closing entry itself is the head already.
+        let last = conversation.head - 1
+        guard let customer = conversation.state.customer, conversation.state.lastAsked == nil, asked < last else {
+            return
         }
-        states.insert(state)
-        return state
-    }
-
-    /// The head of a conversation that is not in memory, whose entries are all committed therefore.
-    private func head(of number: Int64) throws -> Int {
-        if let head = tail.head(of: number) { return head }
-        return try LogIndexQueries.head(of: number, index)
+        let first = max(asked, 0) + 1
+        for sequence in (max(first, last - Self.closeSpan + 1)...last).reversed() {
+            let text = try lookup.entry(sequence, of: conversation.number).text
+            let isAsking = text.withUnsafeBytes { bytes in
+                let glance = StoredEntry.Glance(bytes)
+                return glance.isChat && glance.isFrom(customer)
+            }
+            if isAsking {
+                conversation.state.lastAsked = sequence
+                return
+            }
+        }
+        if last - first >= Self.closeSpan { conversation.state.lastAsked = last }
     }
 
     // MARK: - Idempotency
@@ -139,14 +267,14 @@ final class LogEntries {
         case free(hash: Int64)
     }
 
-    private func find(_ state: ConversationState, sender: String, clientID: String) throws -> Found {
-        let sequences = try sequences(of: state)
+    private func find(_ conversation: LoadedConversation?, sender: String, clientID: String) throws -> Found {
+        let sequences = try conversation.map(sequences(of:)) ?? [:]
         var attempt = 0
         while true {
-            let hash = ConversationState.hash(sender: sender, clientID: clientID, attempt: attempt)
-            guard let sequence = sequences[hash] else { return .free(hash: hash) }
+            let hash = LoadedConversation.hash(sender: sender, clientID: clientID, attempt: attempt)
+            guard let conversation, let sequence = sequences[hash] else { return .free(hash: hash) }
             // The entry may be part of this very commit: this connection sees it (DESIGN R8).
-            let stored = try storedText(state.number, sequence)
+            let stored = try lookup.entry(sequence, of: conversation.number).text
             if StoredEntry.isFrom(stored, sender: sender, clientID: clientID) {
                 return .known(sequence: sequence, stored: stored)
             }
@@ -154,30 +282,11 @@ final class LogEntries {
         }
     }
 
-    private func sequences(of state: ConversationState) throws -> [Int64: Int] {
-        if let sequences = state.sequences { return sequences }
-        // The tail first: what leaves it meanwhile is in the index by then. The other way round an entry that an index
-        // run takes over in between would be in neither, and its repeat a second entry.
-        let runs = tail.runs(of: state.number)
-        var sequences = try LogIndexQueries.hashes(of: state.number, index)
-        for run in runs {
-            for (offset, hash) in run.hashes.enumerated() where hash != 0 { sequences[hash] = run.first + offset }
-        }
-        for item in uncommitted where item.conversation == state.number && item.hash != 0 {
-            sequences[item.hash] = item.sequence
-        }
-        state.sequences = sequences
-        states.addSequences(sequences.count)
+    private func sequences(of conversation: LoadedConversation) throws -> [Int64: Int] {
+        if let sequences = conversation.sequences { return sequences }
+        let sequences = try lookup.hashes(of: conversation.number)
+        conversation.sequences = sequences
+        conversations.addSequences(sequences.count)
         return sequences
-    }
-
-    private func storedText(_ conversation: Int64, _ sequence: Int) throws -> [UInt8] {
-        let row =
-            try uncommitted.last { $0.conversation == conversation && $0.sequence == sequence }?.row
-            ?? tail.runs(of: conversation).lazy.compactMap { $0.row(of: sequence) }.first
-            ?? LogIndexQueries.row(of: sequence, in: conversation, index)
-        guard let row, let text = try connection.first("SELECT b FROM log WHERE i = ?", row, read: { $0.bytes(0) })
-        else { throw SQLiteError(extendedCode: 11, message: "entry \(sequence) is not where the index has it") }
-        return text
     }
 }

@@ -11,6 +11,8 @@ struct LogFiles: Sendable {
     /// The one connection that writes entries: a commit is on the disk when it returns.
     func openWriter() throws -> Connection {
         let connection = try Connection(path: log, options: ConnectionOptions(synchronous: .full))
+        // What is recalled is to leave the file, not only its table.
+        try connection.setPragma("secure_delete", 1)
         try Migrator(LogSchema.logMigrations).migrate(connection)
         return connection
     }

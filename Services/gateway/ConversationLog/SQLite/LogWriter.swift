@@ -9,19 +9,22 @@ import Synchronization
 /// At least `intervalMilliseconds` lie between the starts of two commits, so that on a fast disk a commit still gathers
 /// something (at 20,000/s: 22 µs a message without the interval, 4.6 with 1 ms); an idle log commits at once.
 final class LogWriter: Sendable {
-    /// Positions are stored with the next commit that is so much later, or alone.
-    static let positionsInterval: Int64 = 200
-    /// The most positions that wait to be stored; beyond it the oldest are stored at once.
-    private static let positionsMax = 100_000
+    /// Receipts and settled items are stored with the next commit that is so much later, or alone; milliseconds.
+    static let gatheringInterval: Int64 = 200
+    /// Receipts that are stored at once when so many wait.
+    private static let receiptsDueMax = 50_000
+    /// The most members whose receipts wait; another's is dropped, and entries may be sent to them again.
+    private static let receiptsMax = 200_000
 
     private struct Queue {
-        var batches: [AppendBatch] = []
-        var positions: [LogCommitter.Position: Int] = [:]
+        var work = CommitWork()
         var isStopping = false
         /// The thread takes no more.
         var hasEnded = false
         /// Whether the thread waits to be woken.
         var isIdle = false
+
+        var areReceiptsDue: Bool { work.receipts.count >= LogWriter.receiptsDueMax }
     }
 
     private let interval: Int64
@@ -50,7 +53,7 @@ final class LogWriter: Sendable {
     func append(_ batch: Handover<AppendBatch>) -> Bool {
         let (isTaken, mustWake) = queue.withLock { queue in
             guard !queue.hasEnded else { return (false, false) }
-            queue.batches.append(batch.value)
+            queue.work.batches.append(batch.value)
             defer { queue.isIdle = false }
             return (true, queue.isIdle)
         }
@@ -58,17 +61,20 @@ final class LogWriter: Sendable {
         return isTaken
     }
 
-    /// Queues a position; from any thread.
-    func setDelivered(user: String, conversationID: String, sequence: Int) {
-        let position = LogCommitter.Position(user: user, conversationID: conversationID)
+    /// Queues a receipt; from any thread.
+    func move(_ receipt: Receipt, of user: String, from origin: ConnectionID?) {
+        let membership = Membership(user: user, conversationID: receipt.conversationID)
         let mustWake = queue.withLock { queue in
-            queue.positions[position] = max(queue.positions[position] ?? 0, sequence)
-            guard queue.positions.count >= Self.positionsMax else { return false }
+            queue.work.gather(receipt, of: membership, from: origin, countMax: Self.receiptsMax)
+            guard queue.areReceiptsDue else { return false }
             defer { queue.isIdle = false }
             return queue.isIdle
         }
         if mustWake { wake.signal() }
     }
+
+    /// Queues an outbox item to be taken out; from any thread.
+    func settle(_ number: Int64) { queue.withLock { _ = $0.work.settled.insert(number) } }
 
     /// Commits what is queued and ends the thread.
     func stop() {
@@ -84,39 +90,60 @@ final class LogWriter: Sendable {
 
     private struct CommitClock {
         var lastCommit: Int64 = 0
-        var lastPositions: Int64 = 0
+        var lastGathering: Int64 = 0
     }
 
     /// Waits for work and commits it; false when the writer is to end.
     private func runOnce(_ committer: LogCommitter, _ clock: inout CommitClock) -> Bool {
-        let isWorkThere = queue.withLock { queue in
-            let isThere = !queue.batches.isEmpty || queue.isStopping
+        let (isWorkThere, isGathering) = queue.withLock { queue in
+            let isThere = !queue.work.batches.isEmpty || queue.areReceiptsDue || queue.isStopping
             queue.isIdle = !isThere
-            return isThere
+            return (isThere, !queue.work.isEmpty)
         }
         if !isWorkThere {
-            _ = wake.wait(timeout: .now() + .milliseconds(Int(Self.positionsInterval)))
+            let rest = clock.lastGathering + Self.gatheringInterval - Monotonic.milliseconds()
+            let patience = isGathering ? max(rest, 0) : Self.gatheringInterval
+            _ = wake.wait(timeout: .now() + .milliseconds(Int(patience)))
         }
         let pause = clock.lastCommit + interval - Monotonic.milliseconds()
         if isWorkThere, pause > 0 { usleep(UInt32(pause) * 1000) }
         let now = Monotonic.milliseconds()
-        let arePositionsDue = now - clock.lastPositions >= Self.positionsInterval
-        let (batches, positions, isStopping) = queue.withLock { queue in
-            let batches = Handover(queue.batches)
-            queue.batches = []
+        let isGatheringOver = now - clock.lastGathering >= Self.gatheringInterval
+        let (work, isStopping) = queue.withLock { queue in
             queue.isIdle = false
-            guard arePositionsDue || queue.isStopping else { return (batches, [LogCommitter.Position: Int](), false) }
-            let positions = queue.positions
-            queue.positions = [:]
+            let takesAll = isGatheringOver || queue.areReceiptsDue || queue.isStopping
+            var work = CommitWork()
+            swap(&work.batches, &queue.work.batches)
+            if takesAll {
+                swap(&work.receipts, &queue.work.receipts)
+                swap(&work.settled, &queue.work.settled)
+            }
             // Whatever is appended after this has to be refused: this is the last turn.
-            queue.hasEnded = queue.isStopping && batches.value.isEmpty
-            return (batches, positions, queue.isStopping)
+            queue.hasEnded = queue.isStopping && work.batches.isEmpty
+            return (Handover(work), queue.isStopping)
         }
-        if !batches.value.isEmpty || !positions.isEmpty {
+        if !work.value.isEmpty {
             clock.lastCommit = now
-            if !positions.isEmpty { clock.lastPositions = now }
-            committer.commit(batches.value, positions)
+            if !work.value.receipts.isEmpty || !work.value.settled.isEmpty { clock.lastGathering = now }
+            committer.commit(work.value)
         }
-        return !isStopping || !batches.value.isEmpty
+        return !isStopping || !work.value.batches.isEmpty
+    }
+}
+
+extension CommitWork {
+    /// Adds a receipt to what its member has said already.
+    fileprivate mutating func gather(
+        _ receipt: Receipt,
+        of membership: Membership,
+        from origin: ConnectionID?,
+        countMax: Int
+    ) {
+        guard receipts.count < countMax || receipts[membership] != nil else { return }
+        var gathered = receipts[membership] ?? GatheredReceipt(origin: origin)
+        if gathered.origin != origin { gathered.origin = nil }
+        gathered.delivered = max(gathered.delivered, receipt.sequence)
+        if receipt.kind == .read { gathered.read = max(gathered.read, receipt.sequence) }
+        receipts[membership] = gathered
     }
 }

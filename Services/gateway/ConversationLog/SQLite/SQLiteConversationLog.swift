@@ -34,12 +34,14 @@ final class SQLiteConversationLog: ConversationLog {
     ///   - directory: Where the files lie; made if missing.
     ///   - intervalMilliseconds: The least time between the starts of two commits.
     ///   - committed: Gets every batch back, on the writer's thread.
+    ///   - moved: Gets the receipts that are stored, on the same thread.
     /// - Throws: `StorageError` when another process owns the files, `SQLiteError`.
     init(
         directory: String,
         intervalMilliseconds: Int,
         log: Log,
-        committed: @escaping LogCommitter.Committed
+        committed: @escaping LogCommitter.Committed,
+        moved: @escaping LogCommitter.Moved = { _ in }
     ) throws {
         let files = LogFiles(directory: directory)
         let owned = try FileLock(
@@ -58,7 +60,8 @@ final class SQLiteConversationLog: ConversationLog {
             tail: tail,
             indexer: indexer,
             log: log,
-            committed: committed
+            committed: committed,
+            moved: moved
         )
         writer = LogWriter(committer, intervalMilliseconds: intervalMilliseconds)
         let reader = Handover(try LogReader(files: files, tail: tail))
@@ -75,39 +78,10 @@ final class SQLiteConversationLog: ConversationLog {
     }
 
     func move(_ receipt: Receipt, of user: String, from origin: ConnectionID?) {
-        writer.setDelivered(user: user, conversationID: receipt.conversationID, sequence: receipt.sequence)
+        writer.move(receipt, of: user, from: origin)
     }
 
-    private struct NotYet: Error {}
-
-    func members(of conversationID: String, _ answer: @escaping @Sendable (Result<[String], any Error>) -> Void) {
-        answer(.failure(NotYet()))
-    }
-
-    func conversations(
-        _ query: ConversationQuery,
-        _ answer: @escaping @Sendable (Result<ConversationPage, any Error>) -> Void
-    ) {
-        answer(.failure(NotYet()))
-    }
-
-    func conversation(
-        _ conversationID: String,
-        for user: String,
-        _ answer: @escaping @Sendable (Result<ConversationSummary?, any Error>) -> Void
-    ) {
-        answer(.failure(NotYet()))
-    }
-
-    func outbox(
-        after number: Int64,
-        limit: Int,
-        _ answer: @escaping @Sendable (Result<[OutboxItem], any Error>) -> Void
-    ) {
-        answer(.failure(NotYet()))
-    }
-
-    func settle(_ number: Int64) {}
+    func settle(_ number: Int64) { writer.settle(number) }
 
     func read(
         _ conversationID: String,
@@ -124,7 +98,7 @@ final class SQLiteConversationLog: ConversationLog {
         naming: [String],
         _ answer: @escaping @Sendable (Result<[MemberPosition], any Error>) -> Void
     ) {
-        enqueue(answer) { try $0.positions(of: user) }
+        enqueue(answer) { try $0.positions(of: user, naming: naming) }
     }
 
     func position(
@@ -133,6 +107,33 @@ final class SQLiteConversationLog: ConversationLog {
         _ answer: @escaping @Sendable (Result<MemberPosition?, any Error>) -> Void
     ) {
         enqueue(answer) { try $0.position(of: user, in: conversationID) }
+    }
+
+    func members(of conversationID: String, _ answer: @escaping @Sendable (Result<[String], any Error>) -> Void) {
+        enqueue(answer) { try $0.members(of: conversationID) }
+    }
+
+    func conversations(
+        _ query: ConversationQuery,
+        _ answer: @escaping @Sendable (Result<ConversationPage, any Error>) -> Void
+    ) {
+        enqueue(answer) { try $0.conversations(query) }
+    }
+
+    func conversation(
+        _ conversationID: String,
+        for user: String,
+        _ answer: @escaping @Sendable (Result<ConversationSummary?, any Error>) -> Void
+    ) {
+        enqueue(answer) { try $0.conversation(conversationID, for: user) }
+    }
+
+    func outbox(
+        after number: Int64,
+        limit: Int,
+        _ answer: @escaping @Sendable (Result<[OutboxItem], any Error>) -> Void
+    ) {
+        enqueue(answer) { try $0.outbox(after: number, limit: limit) }
     }
 
     func check(_ answer: @escaping @Sendable (Result<Void, any Error>) -> Void) {

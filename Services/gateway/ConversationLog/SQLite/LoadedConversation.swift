@@ -3,22 +3,24 @@ import Crypto
 import Storage
 
 /// What the writer keeps of a conversation in use; read from the files at its first use.
-final class ConversationState {
+final class LoadedConversation {
     let number: Int64
     let name: String
     var head: Int
-    /// Who gets its entries, in the order of joining.
-    var members: [String]
+    var state: ConversationState
+    /// The outbox's number of the state's `need`.
+    var needNumber: Int64?
     /// Sequences by hash of sender and `client_id`; `nil` until an append brings a `client_id`.
     var sequences: [Int64: Int]?
     /// When it was last used, in commits.
     var lastUse = 0
 
-    init(number: Int64, name: String, head: Int, members: [String]) {
+    init(number: Int64, name: String, head: Int, state: ConversationState, needNumber: Int64? = nil) {
         self.number = number
         self.name = name
         self.head = head
-        self.members = members
+        self.state = state
+        self.needNumber = needNumber
     }
 
     /// The hash of an idempotency key: 64 bits of SHA-256, never 0.
@@ -33,26 +35,26 @@ final class ConversationState {
 }
 
 /// The conversations that the writer has in memory, the least recently used ones given up.
-struct ConversationStates {
+struct LoadedConversations {
     /// The most conversations held, and the most idempotency entries over all of them (about 32 bytes each).
     static let countMax = 100_000
     static let sequencesMax = 4_000_000
 
-    private var byName: [String: ConversationState] = [:]
+    private var byName: [String: LoadedConversation] = [:]
     private var sequencesCount = 0
     /// Counted up by the writer for each commit.
     var commit = 0
 
-    subscript(_ name: String) -> ConversationState? {
-        guard let state = byName[name] else { return nil }
-        state.lastUse = commit
-        return state
+    subscript(_ name: String) -> LoadedConversation? {
+        guard let conversation = byName[name] else { return nil }
+        conversation.lastUse = commit
+        return conversation
     }
 
-    mutating func insert(_ state: ConversationState) {
+    mutating func insert(_ conversation: LoadedConversation) {
         if byName.count >= Self.countMax { evict() }
-        state.lastUse = commit
-        byName[state.name] = state
+        conversation.lastUse = commit
+        byName[conversation.name] = conversation
     }
 
     /// Counts idempotency entries that a conversation has got.
@@ -70,9 +72,9 @@ struct ConversationStates {
     private mutating func evict() {
         // Those of the running commit stay: their heads are ahead of the file.
         let order = byName.values.filter { $0.lastUse < commit }.sorted { $0.lastUse < $1.lastUse }
-        for state in order.prefix(max(order.count / 4, 1)) {
-            sequencesCount -= state.sequences?.count ?? 0
-            byName[state.name] = nil
+        for conversation in order.prefix(max(order.count / 4, 1)) {
+            sequencesCount -= conversation.sequences?.count ?? 0
+            byName[conversation.name] = nil
         }
     }
 }
