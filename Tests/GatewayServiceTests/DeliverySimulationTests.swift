@@ -203,7 +203,8 @@ struct DeliverySimulationTests {
     private func pong(_ world: inout World) {
         if world.connection.isSync {
             for (name, sent) in world.connection.sent {
-                world.conversations[name]?.delivered = max(world.conversations[name]?.delivered ?? 0, sent.last ?? 0)
+                let delivered = world.conversations[name]?.delivered ?? 0
+                world.conversations[name]?.delivered = max(delivered, sent.last ?? 0)
             }
         } else if world.connection.state.isPingOpen {
             for head in world.connection.state.takePong() {

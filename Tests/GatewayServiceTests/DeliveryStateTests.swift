@@ -50,19 +50,19 @@ struct DeliveryStateTests {
         #expect(state.takeRead("c:u", 2) == .send)
         #expect(state.takeRead("c:u", 3) == .acknowledge([3]))
         #expect(state.endPage("c:u", isEmpty: false) == [])
-        #expect(state.offerRepeat("c:u", 3))
-        #expect(state.offerRepeat("c:u", 1))
-        #expect(!state.offerRepeat("c:u", 4))
+        #expect(state.offerRepeat("c:u", 3) == true)
+        #expect(state.offerRepeat("c:u", 1) == true)
+        #expect(state.offerRepeat("c:u", 4) == false)
     }
 
     @Test("before Sync a retry's Ack waits; a cursor past it lets it go (R7)")
     func retryBeforeSync() {
         for (cursor, isPassed) in [(5, true), (4, false)] {
             var state = DeliveryState(awaitsSync: true)
-            #expect(!state.offerRepeat("c:u", 5))
+            #expect(state.offerRepeat("c:u", 5) == false)
             state.keep([5], for: "c:u", 5)
             #expect(!state.wantsRead)
-            #expect(state.beginSync())
+            #expect(state.beginSync() == true)
             let outputs = state.sync(
                 [SyncCursor(conversationID: "c:u", sequence: cursor)],
                 [Self.position("c:u", 0, 6)],
@@ -77,12 +77,12 @@ struct DeliveryStateTests {
     @Test("Sync: once, and only where it was announced")
     func syncOnce() {
         var plain = DeliveryState(awaitsSync: false)
-        #expect(!plain.beginSync())
+        #expect(plain.beginSync() == false)
         var state = DeliveryState(awaitsSync: true)
-        #expect(state.beginSync())
-        #expect(!state.beginSync())
+        #expect(state.beginSync() == true)
+        #expect(state.beginSync() == false)
         #expect(state.sync([], [], isOwn: { _ in false }) == [.synced(heads: [])])
-        #expect(!state.beginSync())
+        #expect(state.beginSync() == false)
     }
 
     @Test("Sync: cursors decide, conversations not named start at the delivered position, Synced comes after all of it")
@@ -152,7 +152,7 @@ struct DeliveryStateTests {
     @Test("a conversation that never was the user's keeps no Ack back")
     func neverMember() {
         var state = Self.placed([])
-        #expect(!state.offerRepeat("c:u", 5))
+        #expect(state.offerRepeat("c:u", 5) == false)
         state.keep([5], for: "c:u", 5)
         #expect(state.nextRead() == .position("c:u"))
         #expect(state.takePosition("c:u", nil) == [.acknowledgement([5])])
@@ -164,7 +164,8 @@ struct DeliveryStateTests {
     func missingEntries() {
         var state = Self.placed([Self.position("c:u", 0, 2)])
         _ = state.nextRead()
-        #expect(state.endPage("c:u", isEmpty: true) == nil)
+        let end = state.endPage("c:u", isEmpty: true)
+        #expect(end == nil)
     }
 
     @Test("pongs move positions only for clients that do not Sync")

@@ -54,8 +54,8 @@ struct Draft {
         return sender.hasPrefix("a") ? .agent : .customer
     }
 
-    func source(messageID: String) -> String {
-        GrantedFile.source(conversationID: conversationID, sender: sender, key: clientID ?? messageID)
+    var source: String {
+        GrantedFile.source(conversationID: conversationID, sender: sender, clientID: clientID)
     }
 
     /// The stored text as the gateway writes it.
@@ -108,7 +108,7 @@ extension AppendBatch {
                     kind: draft.kind,
                     text: start..<bytes.count,
                     acknowledged: start + acknowledged.lowerBound..<start + acknowledged.upperBound,
-                    file: draft.fileID.map { GrantedFile(fileID: $0, source: draft.source(messageID: id.text)) },
+                    file: draft.fileID.map { GrantedFile(fileID: $0, source: draft.source) },
                     origin: origin
                 )
             )

@@ -34,11 +34,6 @@ enum ConversationName {
         }
     }
 
-    /// The customer whose conversation this is; `nil` for one between agents.
-    static func customer(of name: String) -> String? {
-        name.hasPrefix("c:") ? String(name.dropFirst(2)) : nil
-    }
-
     /// The answer for a conversation that is not there, or not for the user to know of.
     static let unknown = FrameProblem(code: .conversationUnknown, message: "conversation_id: no such conversation")
 

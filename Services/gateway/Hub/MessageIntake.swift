@@ -192,8 +192,7 @@ final class MessageIntake {
             source: GrantedFile.source(
                 conversationID: conversationID,
                 sender: identity.userID,
-                // Without a client_id one source for all messages that carry the file: no id is known before the grant.
-                key: held.clientID ?? ""
+                clientID: held.clientID
             )
         )
         // Before the append: a crash in between leaves no message whose file cannot be read.
