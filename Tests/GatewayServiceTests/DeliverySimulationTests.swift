@@ -89,11 +89,12 @@ struct DeliverySimulationTests {
         guard !world.hints.isEmpty else { return }
         let (name, sequence, isOwn) = world.hints.removeFirst()
         switch world.connection.state.offer(name, sequence) {
-        case .send: sent(&world, name, sequence)
+        case .send:
+            sent(&world, name, sequence)
+            if isOwn { acknowledge(&world, name, sequence) }
         case .passed: if isOwn { acknowledge(&world, name, sequence) }
         case .behind: if isOwn { world.connection.state.keep(Self.bytes(name, sequence), for: name, sequence) }
         }
-        if isOwn, world.connection.sent[name]?.last == sequence { acknowledge(&world, name, sequence) }
     }
 
     private static func bytes(_ name: String, _ sequence: Int) -> [UInt8] { Array("\(name) \(sequence)".utf8) }
