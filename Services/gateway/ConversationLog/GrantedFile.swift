@@ -10,8 +10,8 @@ struct GrantedFile: Equatable, Sendable {
 extension GrantedFile {
     /// The source of a message's grant: the same for every repeat of it, and found again in its stored text.
     ///
-    /// Without a `client_id` one source for all of the sender's messages there that carry the file: a grant comes before
-    /// its message has an id.
+    /// Without a `client_id` one source for all of the sender's messages there that carry the file: a grant comes
+    /// before its message has an id.
     static func source(conversationID: String, sender: String, clientID: String?) -> String {
         "\(conversationID) \(sender) \(clientID ?? "")"
     }

@@ -65,7 +65,9 @@ extension ClientSession {
                     : FrameProblem(code: .cursorOutOfRange, message: "cursors: must be from 0 to the head, \(head)")
                 let echo = FrameEcho(conversationID: conversationID)
                 // One frame is one refused frame, however many of its cursors are.
-                if refused == 0 { refuse(problem, echo) } else {
+                if refused == 0 {
+                    refuse(problem, echo)
+                } else {
                     connection.send(text: ServerFrame.error(problem, echo: echo, now: .now()))
                 }
                 refused += 1

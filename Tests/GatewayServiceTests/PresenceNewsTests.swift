@@ -1,0 +1,121 @@
+import Contracts
+import Core
+import Testing
+
+@testable import GatewayService
+
+@Suite("Presence news: what was missed is made good, and what is told is gathered")
+struct PresenceNewsTests {
+    private static let now = Timestamp(milliseconds: 1_800_000_000_000)
+
+    private static func change(
+        _ kind: PresenceChange.Kind,
+        _ userID: String,
+        _ status: PresenceStatus = .online
+    ) -> PresenceChange {
+        PresenceChange(
+            version: 0,
+            kind: kind,
+            userID: userID,
+            userName: userID.uppercased(),
+            userType: userID.hasPrefix("a") ? .agent : .customer,
+            status: kind == .left ? .offline : status,
+            at: now
+        )
+    }
+
+    private static func present(_ userID: String, _ status: PresenceStatus = .online) -> PresentUser {
+        PresentUser(
+            userID: userID,
+            userName: userID.uppercased(),
+            userType: userID.hasPrefix("a") ? .agent : .customer,
+            status: status,
+            lastSeen: now
+        )
+    }
+
+    private static func told(_ changes: [PresenceChange]) -> [String] {
+        changes.map { "\($0.kind) \($0.userID) \($0.status)" }
+    }
+
+    @Test("a change that says what is known is no news")
+    func repeated() {
+        var roster = PresenceRoster()
+        let first = roster.apply([Self.change(.joined, "a1"), Self.change(.joined, "a1"), Self.change(.left, "u9")])
+        #expect(Self.told(first) == ["joined a1 online"])
+        let second = roster.apply([Self.change(.status, "a1", .busy), Self.change(.left, "a1")])
+        #expect(Self.told(second) == ["status a1 busy", "left a1 offline"])
+        #expect(roster.count == 0)
+    }
+
+    @Test("a snapshot is told as the difference; who is not in it has left, once it is settled")
+    func snapshot() {
+        var roster = PresenceRoster()
+        _ = roster.apply(["a1", "a2", "u1"].map { Self.change(.joined, $0) })
+        for isSettled in [false, true] {
+            roster.beginSnapshot()
+            let news = roster.takePage([Self.present("a2", .away)], now: Self.now)
+            let more = roster.takePage([Self.present("u2")], now: Self.now)
+            #expect(Self.told(news + more) == (isSettled ? [] : ["status a2 away", "joined u2 online"]))
+            let gone = roster.endSnapshot(isSettled: isSettled, now: Self.now)
+            #expect(Self.told(gone) == (isSettled ? ["left a1 offline", "left u1 offline"] : []))
+        }
+        #expect(roster.count == 2)
+    }
+
+    @Test("a batch has of each user what is true in the end, in the order of their first change")
+    func bulletin() {
+        var bulletin = PresenceBulletin()
+        let changes = [
+            Self.change(.joined, "u1"), Self.change(.joined, "a1"), Self.change(.status, "a1", .busy),
+            Self.change(.left, "u1"), Self.change(.status, "a2", .away),
+        ]
+        for change in changes { bulletin.add(change) }
+        let batch = bulletin.take()
+        #expect(batch.map(\.userID) == ["u1", "a1", "a2"])
+        #expect(batch.map(\.isOfAgent) == [false, true, true])
+        #expect(batch[0].text.contains(#""type":"UserLeft""#))
+        #expect(batch[1].text.contains(#""type":"UserJoined""#) && batch[1].text.contains(#""status":"Busy""#))
+        #expect(bulletin.take().isEmpty)
+    }
+
+    @Test("what is too much for one batch goes with the next ones, and changes meanwhile count")
+    func bulletinBounds() {
+        var bulletin = PresenceBulletin()
+        for number in 0..<PresenceBulletin.batchMax + 2 { bulletin.add(Self.change(.joined, "u\(number)")) }
+        #expect(bulletin.take().count == PresenceBulletin.batchMax)
+        bulletin.add(Self.change(.left, "u\(PresenceBulletin.batchMax)"))
+        bulletin.add(Self.change(.left, "u0"))
+        let rest = bulletin.take()
+        #expect(rest.map(\.userID) == ["u\(PresenceBulletin.batchMax)", "u\(PresenceBulletin.batchMax + 1)", "u0"])
+        #expect(rest[0].text.contains("UserLeft"))
+    }
+
+    @Test("a customer hears of the agent that serves them, and of nobody after")
+    func serving() {
+        var serving = ServingTable()
+        serving.set("a1", for: "u1")
+        serving.set("a1", for: "u2")
+        #expect(serving.customers(of: "a1") == ["u1", "u2"])
+        serving.set("a2", for: "u1")
+        #expect(serving.customers(of: "a1") == ["u2"])
+        #expect(serving.customers(of: "a2") == ["u1"])
+        serving.set(nil, for: "u1")
+        #expect(!serving.isServed("u1"))
+        #expect(serving.customers(of: "a2").isEmpty)
+    }
+
+    @Test("places are the order of the queue, and a customer who connects finds theirs")
+    func queue() {
+        let board = QueueBoard()
+        let waiting = ["u3", "u1"].map {
+            WaitingQueue.Waiter(conversationID: "c:\($0)", customerID: $0, reason: "all_busy")
+        }
+        let places = board.replace(WaitingQueue(version: 4, agentsPresent: true, waiting: waiting))
+        #expect(places.map(\.customerID) == ["u3", "u1"])
+        #expect(places.map(\.position) == [1, 2])
+        #expect(board.place(of: "u1") == places[1])
+        _ = board.replace(WaitingQueue(version: 5, agentsPresent: false, waiting: []))
+        #expect(board.place(of: "u1") == nil)
+    }
+}
