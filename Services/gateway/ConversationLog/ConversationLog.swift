@@ -63,7 +63,11 @@ protocol ConversationLog: AnyObject, Sendable {
     )
 
     /// What is due, oldest first.
-    func outbox(after number: Int64, limit: Int, _ answer: @escaping @Sendable (Result<[OutboxItem], any Error>) -> Void)
+    func outbox(
+        after number: Int64,
+        limit: Int,
+        _ answer: @escaping @Sendable (Result<[OutboxItem], any Error>) -> Void
+    )
 
     /// An item of the outbox has been seen to.
     ///
