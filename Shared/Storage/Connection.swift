@@ -206,7 +206,8 @@ package final class Connection {
         try execute("PRAGMA \(name) = \(value)")
     }
 
-    private func openHandle() throws -> OpaquePointer {
+    /// The handle of a connection that is open.
+    func openHandle() throws -> OpaquePointer {
         guard let handle else { throw SQLiteError.misuse("\(path): the connection is closed") }
         return handle
     }

@@ -151,7 +151,9 @@ struct LogReadTests {
         let expected = [("c:after", 6), ("c:before", 6), ("c:u1", 12)].map {
             MemberPosition(conversationID: $0.0, delivered: 0, head: $0.1)
         }
-        let positions = try bench.reader.positions(of: "a1", naming: []).sorted { $0.conversationID < $1.conversationID }
+        let positions = try bench.reader.positions(of: "a1", naming: []).sorted {
+            $0.conversationID < $1.conversationID
+        }
         #expect(positions == expected)
         #expect(try bench.reader.position(of: "a1", in: "c:u1") == expected[2])
         #expect(try bench.reader.position(of: "nobody", in: "c:u1") == nil)

@@ -298,36 +298,6 @@ struct SQLiteConversationLogTests {
         }
     }
 
-    @Test("when the index cannot follow, appends are refused instead of growing memory, until it can")
-    func indexBehind() async throws {
-        let files = LogFiles(directory: directory.path)
-        let connection = try files.openWriter()
-        let tail = LogTail(itemsMax: 3)
-        let log = Log(service: "test", level: .error, descriptor: -1)
-        let indexer = try LogIndexer(files: files, tail: tail, log: log)
-        let waiters = CommitWaiters()
-        let committer = try LogCommitter(
-            connection: connection,
-            index: files.openIndexReader(),
-            tail: tail,
-            indexer: indexer,
-            log: log,
-            committed: { waiters.committed($0) },
-            moved: { _ in }
-        )
-        func append(_ drafts: [Draft]) async -> [Outcome] {
-            let batch = AppendBatch(drafts)
-            return await withCheckedContinuation { continuation in
-                waiters.add(batch, continuation)
-                committer.commit(CommitWork(batches: [batch]))
-            }.map(Outcome.init)
-        }
-        #expect(await append([Draft(), Draft(), Draft()]).map(\.sequence) == [1, 2, 3])
-        #expect(await append([Draft()]) == [.failed(.unavailable)])
-        try indexer.runOnce()
-        #expect(await append([Draft()]).map(\.sequence) == [4])
-    }
-
     @Test("a full disk refuses whole batches, and stores nothing of them")
     func full() async throws {
         let files = LogFiles(directory: directory.path)

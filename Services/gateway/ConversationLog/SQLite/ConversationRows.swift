@@ -123,7 +123,11 @@ final class ConversationRows {
     // MARK: - Members
 
     /// Stores the memberships that an entry begins and ends.
-    func storeMembers(_ change: ConversationState.Change, of conversation: LoadedConversation, at sequence: Int) throws {
+    func storeMembers(
+        _ change: ConversationState.Change,
+        of conversation: LoadedConversation,
+        at sequence: Int
+    ) throws {
         for user in change.joined {
             try connection.run(
                 """
@@ -149,7 +153,11 @@ final class ConversationRows {
     /// Moves a member's positions forward, to the head or to where their membership ended at most.
     ///
     /// - Returns: `nil` when nothing has moved.
-    func move(_ receipt: GatheredReceipt, of user: String, in conversation: LoadedConversation) throws -> PositionMove? {
+    func move(
+        _ receipt: GatheredReceipt,
+        of user: String,
+        in conversation: LoadedConversation
+    ) throws -> PositionMove? {
         let stored = try connection.first(
             "SELECT delivered, read, ended FROM member WHERE u = ? AND c = ?",
             user,
@@ -179,15 +187,12 @@ final class ConversationRows {
 
     // MARK: - Outbox
 
-    /// Puts an item into the outbox, in place of one for the same.
+    /// Puts an item into the outbox.
     func put(_ work: OutboxItem.Work, for conversation: LoadedConversation) throws -> OutboxItem {
-        // `REPLACE` deletes the one before and gives a new number: what is settled under the old one was asked
-        // before this one came.
-        let insert = "INSERT OR REPLACE INTO outbox"
         switch work {
         case .route(let need):
             try connection.run(
-                insert + " (kind, c, q, user, user_type, agent) VALUES ('route', ?, ?, ?, ?, ?)",
+                "INSERT INTO outbox (kind, c, q, user, user_type, agent) VALUES ('route', ?, ?, ?, ?, ?)",
                 conversation.number,
                 need.sequence,
                 need.requestedBy,
@@ -196,14 +201,14 @@ final class ConversationRows {
             )
         case .answered(_, let agentID, let sequence):
             try connection.run(
-                insert + " (kind, c, q, agent) VALUES ('answered', ?, ?, ?)",
+                "INSERT INTO outbox (kind, c, q, agent) VALUES ('answered', ?, ?, ?)",
                 conversation.number,
                 sequence,
                 agentID
             )
         case .revoke(let file):
             try connection.run(
-                insert + " (kind, c, q, file, source) VALUES ('revoke', ?, ?, ?, ?)",
+                "INSERT INTO outbox (kind, c, q, file, source) VALUES ('revoke', ?, ?, ?, ?)",
                 conversation.number,
                 conversation.head,
                 file.fileID,
@@ -213,9 +218,21 @@ final class ConversationRows {
         return OutboxItem(number: connection.lastInsertRowID, work: work)
     }
 
+    /// Takes out the item that revokes a file's grant.
+    ///
+    /// - Returns: Its number, if it was there.
+    func removeRevoke(of file: GrantedFile) throws -> Int64? {
+        try connection.first(
+            "DELETE FROM outbox INDEXED BY outbox_revoke WHERE kind = 'revoke' AND source = ? AND file = ? RETURNING n",
+            file.source,
+            file.fileID
+        ) { $0.int64(0) }
+    }
+
     /// Takes an item out.
     ///
-    /// - Returns: For a `route` that was there, the conversation's name.
+    /// - Returns: Of a `route` that was there, the conversation's name.
+    @discardableResult
     func remove(_ number: Int64) throws -> String? {
         let removed = try connection.first("DELETE FROM outbox WHERE n = ? RETURNING kind, c", number) { row in
             (isRoute: row.string(0) == OutboxKind.route.rawValue, conversation: row.int64(1))

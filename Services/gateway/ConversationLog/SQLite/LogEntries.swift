@@ -86,7 +86,7 @@ final class LogEntries {
         try insert(batch.bytes.waiting[text], conversation, hash)
         try take(append, batch, index, conversation, isNew: known == nil)
         if let recalled, let file = try recall.rewrite(recalled, recalledBy: conversation.head) {
-            batch.due.append(try rows.put(.revoke(file), for: conversation))
+            try revoke(file, conversation, batch)
         }
     }
 
@@ -148,9 +148,10 @@ final class LogEntries {
         if !isNew { try rows.store(change, of: conversation, at: nextRow - 1) }
         try rows.storeMembers(change, of: conversation, at: sequence)
         if change.isNeedDropped, let number = conversation.needNumber {
+            // One that takes its place gets a number of its own: the answer to the old one says nothing about it.
             removedItems.insert(number)
             conversation.needNumber = nil
-            if change.need == nil { _ = try rows.remove(number) }
+            try rows.remove(number)
         }
         if let need = change.need {
             let item = try rows.put(.route(need), for: conversation)
@@ -182,9 +183,13 @@ final class LogEntries {
         if let need = state.need, let number = conversation.needNumber {
             batch.due.append(OutboxItem(number: number, work: .route(need)))
         }
-        if let file = batch.appends[index].file, isRecalled(stored) {
-            batch.due.append(try rows.put(.revoke(file), for: conversation))
-        }
+        if let file = batch.appends[index].file, isRecalled(stored) { try revoke(file, conversation, batch) }
+    }
+
+    private func revoke(_ file: GrantedFile, _ conversation: LoadedConversation, _ batch: AppendBatch) throws {
+        // A new number here too: the file may have been granted again since the outstanding one was seen to.
+        if let number = try rows.removeRevoke(of: file) { removedItems.insert(number) }
+        batch.due.append(try rows.put(.revoke(file), for: conversation))
     }
 
     private func isRecalled(_ stored: [UInt8]) -> Bool {

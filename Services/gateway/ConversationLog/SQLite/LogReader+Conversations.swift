@@ -35,13 +35,16 @@ extension LogReader {
     }
 
     /// A page of conversations, the one whose state changed last first.
-    func conversations(_ query: ConversationQuery) throws -> ConversationPage {
+    func conversations(
+        _ query: ConversationQuery,
+        entriesMax: Int = pageEntriesMax
+    ) throws -> ConversationPage {
         var page = ConversationPage()
         guard query.limit > 0 else { return page }
         let rows = try rows(query)
         var scanned = 0
         for row in rows {
-            if page.conversations.count == query.limit || scanned >= Self.pageEntriesMax { return page }
+            if page.conversations.count == query.limit || scanned >= entriesMax { return page }
             if let summary = try summary(row, for: query.user, scanned: &scanned) {
                 page.conversations.append(summary)
             }

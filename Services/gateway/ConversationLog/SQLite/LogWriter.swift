@@ -133,7 +133,7 @@ final class LogWriter: Sendable {
 
 extension CommitWork {
     /// Adds a receipt to what its member has said already.
-    fileprivate mutating func gather(
+    mutating func gather(
         _ receipt: Receipt,
         of membership: Membership,
         from origin: ConnectionID?,

@@ -1,0 +1,189 @@
+import Core
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+@testable import GatewayService
+
+@Suite("Recall of messages")
+struct LogRecallTests {
+    private let directory: TemporaryDirectory
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    private func object(_ text: String) throws -> [String: Any] {
+        try #require(try JSONSerialization.jsonObject(with: Data((#"{"seq":1,"# + text).utf8)) as? [String: Any])
+    }
+
+    /// Where the message lies that is recalled.
+    enum Place: CaseIterable { case sameCommit, tail, index, reopened }
+
+    @Test("takes the content away and leaves who, when and client_id", arguments: Place.allCases)
+    func rewritten(place: Place) throws {
+        var bench = try LogBench(directory.path)
+        let nasty = #"secret "recalled":true,"from_user_id":"a1" \ "# + "\u{1}é"
+        let message = Draft(clientID: #"k"1\"#, content: nasty, fileID: "f1")
+        let recall = Draft.recall(1, clientID: "r1")
+        let before: String
+        if place == .sameCommit {
+            before = message.text(messageID: "")
+            #expect(try bench.commit([message, recall]) == [.appended(1), .appended(2)])
+        } else {
+            try bench.commit([message])
+            before = try bench.text(1)
+            if place == .index { try bench.indexer.runOnce() }
+            if place == .reopened { bench = try LogBench(directory.path) }
+            #expect(try bench.commit([recall]) == [.appended(2)])
+        }
+        let (old, new) = (try object(before), try object(try bench.text(1)))
+        #expect(
+            Set(new.keys) == [
+                "seq", "type", "id", "conversation_id", "timestamp", "from_user_id", "to_user_id", "content_type",
+                "content", "client_id", "recalled", "recall_seq",
+            ]
+        )
+        for name in ["type", "conversation_id", "timestamp", "from_user_id", "to_user_id", "client_id"] {
+            #expect(new[name] as? String == old[name] as? String, "\(name)")
+        }
+        #expect(new["content"] as? String == "")
+        #expect(new["content_type"] as? String == "Text")
+        #expect(new["recalled"] as? Bool == true)
+        #expect(new["recall_seq"] as? Int == 2)
+        #expect(try bench.text(1).hasPrefix(#""type":"Chat","id":""#))
+        #expect(StoredEntry.acknowledged(in: Array(try bench.text(1).utf8)) != nil)
+        #expect(try bench.text(2).contains(#""target_seq":1"#))
+        // The message's own key still finds it.
+        for _ in 0..<2 {
+            #expect(try bench.commit([message]) == [.repeated(1, content: "")])
+            bench = try LogBench(directory.path)
+        }
+    }
+
+    @Test("keeps an addressee of null, and one that the log completed")
+    func completedAddressee() throws {
+        let bench = try LogBench(directory.path)
+        try bench.commit([Draft(addressee: nil), .system(.assigned(agentID: "a1")), Draft(addressee: nil)])
+        try bench.commit([.recall(1), .recall(3)])
+        #expect(try bench.text(1).contains(#""from_user_id":"u1","to_user_id":null,"content_type":"Text""#))
+        #expect(try bench.text(3).contains(#""from_user_id":"u1","to_user_id":"a1","content_type":"Text""#))
+    }
+
+    @Test("only one's own message that exists, within two minutes")
+    func refused() throws {
+        let bench = try LogBench(directory.path)
+        let sent = Timestamp(milliseconds: 1_768_903_200_000)
+        func recall(_ target: Int, by sender: String = "u1", after milliseconds: Int64 = 0) throws -> Outcome {
+            let time = sent.advanced(byMilliseconds: milliseconds)
+            return try bench.commit([.recall(target, by: sender, time: time)])[0]
+        }
+        // Refused before there is a conversation, which is not made by it.
+        #expect(try recall(1) == .failed(.messageUnknown))
+        #expect(try bench.reader.number(of: "c:u1") == nil)
+        try bench.commit([Draft(time: sent), Draft(sender: "a1", addressee: "u1", time: sent), Draft(time: sent)])
+        try bench.commit([.system(.assigned(agentID: "a1"))])
+        for target in [0, -1, 5, Int.max, Int.min] { #expect(try recall(target) == .failed(.messageUnknown)) }
+        #expect(try recall(2) == .failed(.recallForbidden))
+        #expect(try recall(4) == .failed(.recallForbidden))
+        #expect(try recall(4, by: EntryKind.system) == .failed(.recallForbidden))
+        #expect(try recall(1, by: "a1") == .failed(.recallForbidden))
+        #expect(try recall(1, after: 120_001) == .failed(.recallTooLate))
+        #expect(try recall(2, after: 120_001) == .failed(.recallForbidden))
+        #expect(try bench.read("c:u1", .after(0)).head == 4)
+        #expect(try recall(1, after: 120_000) == .appended(5))
+        #expect(try recall(3, after: -5000) == .appended(6))
+        // A recall is no message.
+        #expect(try recall(5) == .failed(.recallForbidden))
+        #expect(try bench.read("c:u1", .after(0)).contents == ["", "hello", "", "", "", ""])
+    }
+
+    @Test("a second recall is answered with the first one, however late and under whatever client_id")
+    func repeated() throws {
+        var bench = try LogBench(directory.path)
+        let sent = Timestamp(milliseconds: 1_768_903_200_000)
+        try bench.commit([Draft(time: sent), .recall(1, clientID: "r1", time: sent)])
+        let first = try bench.text(2)
+        for isReopened in [false, true] {
+            if isReopened { bench = try LogBench(directory.path) }
+            for (clientID, delay) in [("r1", 0), ("r2", 0), (nil, 1_000_000)] {
+                let draft = Draft.recall(1, clientID: clientID, time: sent.advanced(byMilliseconds: Int64(delay)))
+                let batch = AppendBatch([draft])
+                try bench.connection.transaction {
+                    bench.entries.beginCommit()
+                    try bench.entries.append(batch, 0)
+                }
+                guard case .repeated(2, let stored, let audience) = batch.appends[0].outcome else {
+                    Issue.record("\(batch.appends[0].outcome)")
+                    continue
+                }
+                #expect(String(decoding: stored, as: UTF8.self) == first)
+                #expect(audience.sorted() == ["a1", "u1"])
+                _ = bench.tail.add(bench.entries.endCommit([batch]))
+            }
+            // Another's stays forbidden.
+            #expect(try bench.commit([.recall(1, by: "a1")]) == [.failed(.recallForbidden)])
+        }
+        #expect(try bench.read("c:u1", .after(0)).head == 2)
+    }
+
+    @Test("the file of a recalled message is revoked, with its source, by an item stored with the recall")
+    func revoked() throws {
+        var bench = try LogBench(directory.path)
+        let message = Draft(clientID: #"k "1""#, fileID: "f1")
+        try bench.commit([message, Draft(clientID: "k2"), Draft(sender: "a1", addressee: "u1", fileID: "f2")])
+        try bench.run(settling: try bench.outbox().map(\.number))
+        let file = GrantedFile(fileID: "f1", source: #"c:u1 u1 k "1""#)
+        let committed = try bench.run([.recall(1), .recall(2)])
+        #expect(committed.due.map(\.work) == [.revoke(file)])
+        bench = try LogBench(directory.path)
+        #expect(try bench.outbox() == committed.due)
+        // Without a client_id the message's id is its key.
+        let id = try #require(StoredEntry.field("id", in: Array(try bench.text(3).utf8)))
+        #expect(
+            try bench.run([.recall(3, by: "a1")]).due.map(\.work)
+                == [.revoke(GrantedFile(fileID: "f2", source: "c:u1 a1 \(id)"))]
+        )
+        try bench.run(settling: try bench.outbox().map(\.number))
+        #expect(try bench.outbox() == [])
+        // A second recall says nothing new; a repeat of the message has had its file granted again.
+        #expect(try bench.run([.recall(1)]).due == [])
+        let first = try bench.run([message]).due
+        #expect(first.map(\.work) == [.revoke(file)])
+        let second = try bench.run([message, message]).due
+        #expect(second.map(\.work) == [.revoke(file)])
+        #expect(second[0].number > first[0].number)
+        #expect(try bench.outbox() == second)
+        // What was settled under the older number leaves the newer one alone.
+        try bench.run(settling: first.map(\.number))
+        #expect(try bench.outbox() == second)
+        // A repeat of a message that was not recalled is granted for good.
+        try bench.run([Draft(clientID: "k4")])
+        #expect(try bench.run([Draft(clientID: "k4", fileID: "f1")]).due == [])
+    }
+
+    @Test("what was recalled is not left in the file", arguments: [10, 20_000])
+    func erased(length: Int) throws {
+        let secret = "Zebra-4711-"
+        do {
+            let bench = try LogBench(directory.path)
+            try bench.commit([Draft(content: String(repeating: secret, count: length / secret.utf8.count + 1))])
+            try bench.commit([.recall(1)])
+            try bench.connection.checkpoint(.truncate)
+        }
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: LogFiles(directory: directory.path).log))
+        #expect(bytes.range(of: Data(secret.utf8)) == nil)
+    }
+
+    @Test("members and routing stay as they are")
+    func noMember() throws {
+        let bench = try LogBench(directory.path)
+        try bench.run([
+            Draft(addressee: nil), .system(.assigned(agentID: "a1")), Draft(sender: "a1", addressee: "u1"),
+            .system(.closed(asked: 3)),
+        ])
+        let committed = try bench.run([.recall(3, by: "a1"), .recall(1)])
+        #expect(committed.outcomes == [.appended(5), .appended(6)])
+        #expect(committed.audiences == [["u1"], ["u1"]])
+        #expect(committed.due == [])
+    }
+}
