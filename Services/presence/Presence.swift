@@ -20,6 +20,8 @@ actor Presence {
     private let log: Log
     private let metrics: PresenceMetrics
     private let clock: @Sendable () -> Moment
+    /// Tells routing of agents, in order; must not wait.
+    private let tellRouting: @Sendable ([AgentNews]) -> Void
     /// `last_seen` of users who have left, not yet stored.
     private var departures: [String: Timestamp] = [:]
     private var statusOrder = StatusOrder()
@@ -31,7 +33,8 @@ actor Presence {
         leaseMilliseconds: Int,
         log: Log,
         metrics: PresenceMetrics,
-        clock: @escaping @Sendable () -> Moment
+        clock: @escaping @Sendable () -> Moment,
+        tellRouting: @escaping @Sendable ([AgentNews]) -> Void
     ) {
         self.state = state
         self.feed = feed
@@ -40,6 +43,7 @@ actor Presence {
         self.log = log
         self.metrics = metrics
         self.clock = clock
+        self.tellRouting = tellRouting
     }
 
     // MARK: - Gateways
@@ -55,6 +59,7 @@ actor Presence {
             draining: announcement.draining,
             now: clock()
         )
+        tellRouting(state.table.takeAgentNews())
         metrics.gateways.set(state.registry.count)
         if number != before {
             log.info(
@@ -206,6 +211,7 @@ actor Presence {
     }
 
     private func publish(_ news: [PresenceNews]) {
+        tellRouting(state.table.takeAgentNews())
         feed.append(news)
         metrics.changes.increment(by: news.count)
         metrics.users.set(state.table.count)

@@ -10,6 +10,9 @@ struct PresenceConfig: Sendable {
     let leaseMilliseconds: Int
     let historyMax: Int
     let coalescing: Duration
+    let routingLimits: RoutingTable.Limits
+    /// The least span between two queues shown to gateways.
+    let queueInterval: Milliseconds
 
     /// - Throws: `SettingsError` when the store is one that presence cannot use.
     init(_ settings: Settings) throws(SettingsError) {
@@ -32,6 +35,16 @@ struct PresenceConfig: Sendable {
         leaseMilliseconds = Int(settings[SettingsCatalogue.presenceLease].milliseconds)
         historyMax = settings[SettingsCatalogue.presenceHistoryMax]
         coalescing = settings[SettingsCatalogue.presenceCoalescing]
+        routingLimits = RoutingTable.Limits(
+            agentCapacity: settings[SettingsCatalogue.presenceAgentCapacity],
+            queueMax: settings[SettingsCatalogue.presenceQueueMax],
+            conversationsMax: settings[SettingsCatalogue.presenceConversationsMax],
+            agentGrace: settings[SettingsCatalogue.presenceAgentGrace].milliseconds,
+            // So long after a start not every gateway may have said who is there.
+            startGrace: limits.gatewaySilenceMax,
+            firstResponse: settings[SettingsCatalogue.presenceFirstResponse].milliseconds
+        )
+        queueInterval = settings[SettingsCatalogue.presenceQueueInterval].milliseconds
     }
 
     /// The first registration number of a process started at `time`.
@@ -39,10 +52,18 @@ struct PresenceConfig: Sendable {
     /// A thousand numbers a millisecond: no earlier process can have come as far.
     func firstRegistration(at time: Timestamp) -> Int { Int(time.milliseconds) * 1000 }
 
+    /// A routing table of what the store has.
+    func makeRoutingTable(_ store: any RoutingStore) async throws -> RoutingTable {
+        RoutingTable(limits: routingLimits, live: try await store.liveConversations(), now: .now()) {
+            "r-" + SecureRandom.token(bytes: 12)
+        }
+    }
+
     /// An empty feed with an epoch of its own.
     func makeFeed() -> ChangeFeed {
         let coalescing = coalescing
-        return ChangeFeed(ChangeHistory(epoch: SecureRandom.token(bytes: 12), changesMax: historyMax)) {
+        let history = ChangeHistory(epoch: SecureRandom.token(bytes: 12), changesMax: historyMax)
+        return ChangeFeed(history, now: { Moment.now().monotonic }) {
             // A request that was cancelled meanwhile need not be gathered for.
             try? await Task.sleep(for: coalescing)
         }

@@ -14,6 +14,24 @@ enum PresenceError: Error, Equatable {
     case unknownUser
     /// More users have a stored status than the service keeps.
     case tooManyStatuses
+    // What routing refuses.
+    /// Presence was never asked to route it.
+    case unknownConversation
+    /// A new message opens it.
+    case conversationClosed
+    /// Neither the assigned agent nor an administrator asks.
+    case notTheirConversation
+    /// The last decision's entry is not in the log yet.
+    case decisionPending
+    /// No account of that name, or one that is not an enabled agent's.
+    case unknownAgent
+    /// Not connected, or not `Online`.
+    case agentUnavailable
+    case agentAtCapacity
+    /// As many conversations wait, or are open, as the service keeps.
+    case queueFull
+    /// The store does not take what is decided, or too much waits for it.
+    case routingUnavailable
 }
 
 extension PresenceError: ProblemConvertible {
@@ -31,6 +49,23 @@ extension PresenceError: ProblemConvertible {
             .notFound("user_id: no such user")
         case .tooManyStatuses:
             Problem(507, .storageFull, "status: no room for another user's")
+        case .unknownConversation: .notFound("conversation_id: no such conversation")
+        case .conversationClosed: Problem(409, .conflict, "conversation_id: closed; a new message opens it")
+        case .notTheirConversation:
+            .forbidden("requested_by: neither the assigned agent nor an administrator")
+        case .decisionPending:
+            Problem(409, .conflict, "conversation_id: another decision is not in the log yet; ask again")
+        case .unknownAgent: .invalidField("agent_id", "an enabled agent's")
+        case .agentUnavailable: Problem(409, .agentUnavailable, "agent_id: not connected, or not Online")
+        case .agentAtCapacity: Problem(409, .agentAtCapacity, "agent_id: has as many conversations as they can")
+        case .queueFull:
+            Problem(
+                503,
+                .queueFull,
+                "conversation_id: no room for another; ask again",
+                headers: [.init("Retry-After", "10")]
+            )
+        case .routingUnavailable: .unavailable("routing: the store does not answer")
         }
     }
 }

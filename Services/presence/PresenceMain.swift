@@ -3,9 +3,10 @@ import Core
 import Crypto
 import HTTP
 import ServiceKit
+import Storage
 import Transport
 
-/// presence: who is online and where, their statuses, and the news of both.
+/// presence: who is online and where, their statuses, who serves which customer, and the news of all that.
 ///
 /// Settings: see `PresenceConfig`. Exit status: 0 clean stop, 1 failed start or run, 2 bad configuration.
 @main
@@ -15,7 +16,19 @@ enum PresenceMain {
             // 1. Configuration: file plus environment, every problem reported at once.
             let config = try PresenceConfig(process.settings)
             // 2. Store: opened and migrated before the port is bound. Who is online is not in it: gateways announce it.
-            let store = try await SQLiteStatusStore.open(path: config.databasePath)
+            let database = try await PresenceSchema.open(path: config.databasePath)
+            let store = SQLiteStatusStore(database)
+            let feed = config.makeFeed()
+            let routingStore = SQLiteRoutingStore(database)
+            let routing = Routing(
+                try await config.makeRoutingTable(routingStore),
+                store: routingStore,
+                feed: feed,
+                queueInterval: config.queueInterval,
+                log: process.log,
+                metrics: RoutingMetrics(process.metrics, feed: feed),
+                clock: { Moment.now() }
+            )
             let presence = Presence(
                 PresenceState(
                     limits: config.limits,
@@ -23,17 +36,29 @@ enum PresenceMain {
                     firstRegistration: config.firstRegistration(at: .now()),
                     now: .now()
                 ),
-                feed: config.makeFeed(),
+                feed: feed,
                 store: store,
                 leaseMilliseconds: config.leaseMilliseconds,
                 log: process.log,
                 metrics: PresenceMetrics(process.metrics),
-                clock: { Moment.now() }
+                clock: { Moment.now() },
+                tellRouting: { routing.inbox.follow($0) }
             )
-            process.background("sweep") { await Sweeper(presence: presence, clock: { Moment.now() }).run() }
+            process.background("routing") { await routing.run() }
+            process.background("sweep") {
+                await Sweeper(presence: presence, routing: routing, clock: { Moment.now() }).run()
+            }
             // 3. Routes: the whole surface of the service, in reading order.
             let sessions = process.makeSessionVerifier()
             let directory = UserDirectory(auth: process.makeClient("auth", SettingsCatalogue.authURL))
+            process.background("capacities") {
+                let keeper = CapacityKeeper(
+                    routing: routing,
+                    clock: { Moment.now() },
+                    lookUp: { try await directory.accounts($0) }
+                )
+                await keeper.run()
+            }
             var router = Router()
             router.mount(
                 PresenceRoutes(
@@ -43,6 +68,9 @@ enum PresenceMain {
                 )
             )
             router.mount(InternalRoutes(presence: presence, clock: { Moment.now() }))
+            router.mount(
+                AssignmentRoutes(routing: routing, lookUp: { try await directory.accounts([$0], requestID: $1.id) })
+            )
             // 4. Serve until SIGTERM or SIGINT; polls that wait are answered first, the store is closed last.
             let storeCheck = HealthCheck("store") { try await store.ping() }
             let server = try process.listen(
@@ -52,7 +80,8 @@ enum PresenceMain {
             )
             try await process.untilSignal(server) { presence.feed.close() }
             await presence.storeDepartures()
-            await store.close()
+            await routing.stop()
+            await database.close()
         }
     }
 }

@@ -6,22 +6,34 @@ struct Sweeper: Sendable {
     static let intervalMin: Milliseconds = 10
 
     let presence: Presence
+    let routing: Routing
     let clock: @Sendable () -> Moment
 
     /// How often the times of those who have left are stored.
     static let storingInterval: Milliseconds = 1000
+    /// How often time passes for routing: a queue that moves is shown with this precision.
+    static let routingInterval: Milliseconds = 250
 
     /// Works until cancelled.
     func run() async {
         async let storing: Void = store()
+        async let routing: Void = sweepRouting()
         await sweep()
         await storing
+        await routing
     }
 
     private func store() async {
         while !Task.isCancelled {
             await presence.storeDepartures()
             try? await Task.sleep(for: .milliseconds(Self.storingInterval))
+        }
+    }
+
+    private func sweepRouting() async {
+        while !Task.isCancelled {
+            await routing.inbox.sweep()
+            try? await Task.sleep(for: .milliseconds(Self.routingInterval))
         }
     }
 

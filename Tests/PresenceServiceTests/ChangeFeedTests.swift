@@ -1,3 +1,5 @@
+import Contracts
+import Core
 import Synchronization
 import Testing
 
@@ -15,6 +17,13 @@ extension ChangeHistory.Answer {
     fileprivate var versions: [Int]? {
         guard case .changes(let changes, _) = self else { return nil }
         return changes.map(\.version)
+    }
+}
+
+extension ChangeFeed {
+    /// What has changed, for one who follows nothing else.
+    fileprivate func changes(epoch: String, after: Int, until deadline: Milliseconds?) async -> ChangeHistory.Answer {
+        await answer(Question(epoch: epoch, after: after), until: deadline).changes
     }
 }
 
@@ -58,7 +67,7 @@ struct ChangeHistoryTests {
 
 @Suite("Change feed (long poll)")
 struct ChangeFeedTests {
-    private let feed = ChangeFeed(ChangeHistory(epoch: "e", changesMax: 100), waitersMax: 3) {}
+    private let feed = ChangeFeed(ChangeHistory(epoch: "e", changesMax: 100), waitersMax: 3, now: { 0 }) {}
 
     private func untilWaiting(_ count: Int) async {
         while feed.waiting != count { await Task.yield() }
@@ -114,7 +123,7 @@ struct ChangeFeedTests {
     @Test("what comes while a waiter pauses is in the same answer", .timeLimit(.minutes(5)))
     func coalescing() async {
         let inPause = Mutex<CheckedContinuation<Void, Never>?>(nil)
-        let feed = ChangeFeed(ChangeHistory(epoch: "e", changesMax: 100)) {
+        let feed = ChangeFeed(ChangeHistory(epoch: "e", changesMax: 100), now: { 0 }) {
             await withCheckedContinuation { continuation in inPause.withLock { $0 = continuation } }
         }
         async let answer = feed.changes(epoch: "e", after: 0, until: .max)

@@ -13,26 +13,56 @@ import Testing
 final class RouteDriver: Sendable {
     let presence: Presence
     let store: SQLiteStatusStore
+    let routing: Routing
+    let routingStore: SQLiteRoutingStore
+    let keeper: CapacityKeeper
     let metrics: PresenceMetrics
+    let allMetrics: Metrics
     let router: Router
     private let holder: ClockHolder
     private let files: TemporaryDirectory
+    private let loop: Task<Void, Never>
 
-    /// - Parameter accounts: The users of auth, who need not be online.
-    init(limits: PresenceState.Limits = .init(), accounts: [PresenceTable.Identity] = []) async throws {
+    /// - Parameters:
+    ///   - accounts: The users of auth, who need not be online.
+    ///   - capacities: What their accounts say; the default for those who are not in it.
+    ///   - queueInterval: The least span between two queues shown.
+    init(
+        limits: PresenceState.Limits = .init(),
+        routingLimits: RoutingTable.Limits = .init(),
+        accounts: [PresenceTable.Identity] = [],
+        capacities: [String: Int] = [:],
+        queueInterval: Milliseconds = 0
+    ) async throws {
         let directory = try TemporaryDirectory()
-        let store = try await SQLiteStatusStore.open(path: directory.file("presence.sqlite"))
+        let database = try await PresenceSchema.open(path: directory.file("presence.sqlite"))
+        let store = SQLiteStatusStore(database)
+        let routingStore = SQLiteRoutingStore(database)
         let holder = ClockHolder()
-        let metrics = PresenceMetrics(Metrics(includesProcess: false))
+        let allMetrics = Metrics(includesProcess: false)
+        let metrics = PresenceMetrics(allMetrics)
         let clock: @Sendable () -> Moment = { holder.now }
+        let feed = ChangeFeed(ChangeHistory(epoch: "epoch", changesMax: 100), now: { holder.now.monotonic }) {}
+        let log = Log(service: "presence", level: .error)
+        let ids = Atomic(0)
+        let routing = Routing(
+            RoutingTable(limits: routingLimits, now: .start) { "r-\(ids.add(1, ordering: .relaxed).newValue)" },
+            store: routingStore,
+            feed: feed,
+            queueInterval: queueInterval,
+            log: log,
+            metrics: RoutingMetrics(allMetrics, feed: feed),
+            clock: clock
+        )
         let presence = Presence(
             PresenceState(limits: limits, firstRegistration: 100, now: .start),
-            feed: ChangeFeed(ChangeHistory(epoch: "epoch", changesMax: 100)) {},
+            feed: feed,
             store: store,
             leaseMilliseconds: 2000,
-            log: Log(service: "presence", level: .error),
+            log: log,
             metrics: metrics,
-            clock: clock
+            clock: clock,
+            tellRouting: { routing.inbox.follow($0) }
         )
         var router = Router()
         router.mount(
@@ -50,6 +80,23 @@ final class RouteDriver: Sendable {
             )
         )
         router.mount(InternalRoutes(presence: presence, clock: clock))
+        let lookUp: @Sendable ([String]) -> [UserSummary] = { userIDs in
+            accounts.filter { userIDs.contains($0.userID) }.map {
+                UserSummary(
+                    userID: $0.userID,
+                    userName: $0.userName,
+                    userType: $0.userType,
+                    disabled: false,
+                    capacity: capacities[$0.userID]
+                )
+            }
+        }
+        router.mount(AssignmentRoutes(routing: routing, lookUp: { userID, _ in lookUp([userID]) }))
+        keeper = CapacityKeeper(routing: routing, clock: clock, lookUp: { lookUp($0) })
+        loop = Task { await routing.run() }
+        self.routing = routing
+        self.routingStore = routingStore
+        self.allMetrics = allMetrics
         self.router = router
         self.presence = presence
         self.store = store
@@ -57,6 +104,8 @@ final class RouteDriver: Sendable {
         self.metrics = metrics
         self.holder = holder
     }
+
+    deinit { loop.cancel() }
 
     private final class ClockHolder: Sendable {
         private let moment = Mutex(Moment.start)
@@ -71,8 +120,16 @@ final class RouteDriver: Sendable {
             holder.pass(min(rest, 500))
             rest -= 500
             _ = await presence.sweep()
+            await settle()
         }
         await presence.storeDepartures()
+    }
+
+    /// Has routing hear of all that has happened to agents, and of their accounts.
+    func settle() async {
+        await routing.inbox.sweep()
+        await keeper.ask()
+        await routing.inbox.sweep()
     }
 
     /// Makes a request.

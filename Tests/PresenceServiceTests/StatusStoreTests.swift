@@ -11,45 +11,48 @@ struct StatusStoreTests {
     func reopening() async throws {
         let directory = try TemporaryDirectory()
         let path = directory.file("presence.sqlite")
-        let store = try await SQLiteStatusStore.open(path: path)
+        let file = try await PresenceSchema.open(path: path)
+        let store = SQLiteStatusStore(file)
         try await store.save(.busy, of: "a1")
         try await store.save(.away, of: "a2")
         try await store.save(.away, of: "a1")
         try await store.save(.online, of: "a2")
-        await store.close()
-        let again = try await SQLiteStatusStore.open(path: path)
-        #expect(try await again.statuses() == ["a1": .away])
-        try await again.ping()
+        await file.close()
+        let again = try await PresenceSchema.open(path: path)
+        #expect(try await SQLiteStatusStore(again).statuses() == ["a1": .away])
+        try await SQLiteStatusStore(again).ping()
         await again.close()
     }
 
     @Test("the latest time counts, whatever the order of writing")
     func lastSeen() async throws {
         let directory = try TemporaryDirectory()
-        let store = try await SQLiteStatusStore.open(path: directory.file("presence.sqlite"))
+        let file = try await PresenceSchema.open(path: directory.file("presence.sqlite"))
+        let store = SQLiteStatusStore(file)
         #expect(try await store.lastSeen(of: "u1") == nil)
         try await store.record(lastSeen: ["u1": Timestamp(milliseconds: 2000), "u2": Timestamp(milliseconds: 5)])
         try await store.record(lastSeen: ["u1": Timestamp(milliseconds: 1000)])
         #expect(try await store.lastSeen(of: "u1") == Timestamp(milliseconds: 2000))
         #expect(try await store.lastSeen(of: "u2") == Timestamp(milliseconds: 5))
-        await store.close()
+        await file.close()
     }
 
     @Test("a file has one owner")
     func owner() async throws {
         let directory = try TemporaryDirectory()
         let path = directory.file("presence.sqlite")
-        let store = try await SQLiteStatusStore.open(path: path)
-        await #expect(throws: StorageError.self) { try await SQLiteStatusStore.open(path: path) }
-        await store.close()
-        await (try SQLiteStatusStore.open(path: path)).close()
+        let file = try await PresenceSchema.open(path: path)
+        await #expect(throws: StorageError.self) { try await PresenceSchema.open(path: path) }
+        await file.close()
+        await (try PresenceSchema.open(path: path)).close()
     }
 
     @Test("a closed store says so")
     func closed() async throws {
         let directory = try TemporaryDirectory()
-        let store = try await SQLiteStatusStore.open(path: directory.file("presence.sqlite"))
-        await store.close()
+        let file = try await PresenceSchema.open(path: directory.file("presence.sqlite"))
+        let store = SQLiteStatusStore(file)
+        await file.close()
         await #expect(throws: (any Error).self) { try await store.ping() }
     }
 }

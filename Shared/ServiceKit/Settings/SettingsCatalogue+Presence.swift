@@ -3,6 +3,8 @@ extension SettingsCatalogue {
     static let presence: [any SettingDeclaration] = [
         presenceListen, presenceURL, presenceLeaveGrace, presenceDrainGrace, presenceGatewaySilence, presenceLease,
         presenceUsersMax, presenceGatewaysMax, presenceHistoryMax, presenceCoalescing,
+        presenceAgentCapacity, presenceQueueMax, presenceConversationsMax, presenceAgentGrace, presenceFirstResponse,
+        presenceQueueInterval,
     ]
 
     package static let presenceListen = Setting.address(
@@ -73,6 +75,48 @@ extension SettingsCatalogue {
         "how long changes are gathered before waiting gateways are told"
     )
 
+    package static let presenceAgentCapacity = Setting.integer(
+        "presence.agent_capacity",
+        default: 5,
+        in: 1...1000,
+        "conversations at once of an agent whose account does not say; only what agents take themselves may exceed it"
+    )
+
+    package static let presenceQueueMax = Setting.integer(
+        "presence.queue_max",
+        default: 10_000,
+        in: 1...1_000_000,
+        "conversations that wait for an agent; a new one past it is answered 503 and asked for again"
+    )
+
+    package static let presenceConversationsMax = Setting.integer(
+        "presence.conversations_max",
+        default: 100_000,
+        in: 1...10_000_000,
+        "conversations that wait or have an agent, all kept in memory; a new one past it is answered 503"
+    )
+
+    package static let presenceAgentGrace = Setting.duration(
+        "presence.agent_grace_ms",
+        default: 60_000,
+        in: 0...86_400_000,
+        "from the last frame heard of an agent until their conversations go to the front of the queue"
+    )
+
+    package static let presenceFirstResponse = Setting.duration(
+        "presence.first_response_ms",
+        default: 120_000,
+        in: 0...86_400_000,
+        "how long an agent may leave a customer unanswered before another one is looked for; 0: for ever"
+    )
+
+    package static let presenceQueueInterval = Setting.duration(
+        "presence.queue_interval_ms",
+        default: 500,
+        in: 0...60_000,
+        "the least span between two states of the queue that gateways are told"
+    )
+
     static let presenceRelations: [Relation] = [
         { settings in
             let lease = settings[presenceLease]
@@ -83,6 +127,11 @@ extension SettingsCatalogue {
             let grace = settings[presenceDrainGrace]
             guard grace < settings[presenceLeaveGrace] else { return nil }
             return .init(key: presenceDrainGrace.key, value: "\(grace)", rule: "at least presence.leave_grace_ms")
+        },
+        { settings in
+            let waiting = settings[presenceQueueMax]
+            guard waiting > settings[presenceConversationsMax] else { return nil }
+            return .init(key: presenceQueueMax.key, value: "\(waiting)", rule: "at most presence.conversations_max")
         },
     ]
 }

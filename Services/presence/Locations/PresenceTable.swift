@@ -23,6 +23,8 @@ struct PresenceTable: Sendable {
         fileprivate(set) var droppedAt: Moment?
         /// When they will have left, on the monotonic clock.
         fileprivate(set) var leavesAt: Milliseconds?
+        /// When a frame of theirs was last heard, on the monotonic clock, as far as a drop has told.
+        fileprivate(set) var heardAt: Milliseconds
     }
 
     let usersMax: Int
@@ -34,6 +36,8 @@ struct PresenceTable: Sendable {
     private var statuses: [String: ChosenStatus]
     /// Sorted user ids, by the type asked for; made when asked for, dropped when the set of users changes.
     private var sorted: [UserType?: [String]] = [:]
+    /// What has changed for agents since the last `takeAgentNews`, in order.
+    private var agentNews: [AgentNews] = []
 
     /// - Parameters:
     ///   - usersMax: The most users online at once; a further one is refused.
@@ -90,42 +94,63 @@ struct PresenceTable: Sendable {
         let userID = identity.userID
         guard var person = people[userID] else {
             guard people.count < usersMax else { return .refused }
-            var person = Person(identity: identity, status: chosenStatus(of: userID))
+            var person = Person(identity: identity, status: chosenStatus(of: userID), heardAt: now.monotonic)
             person.registrations = [registration]
             people[userID] = person
             confirm(userID, at: registration)
             sorted = [:]
+            tellAgent(person)
             return .joined(PresenceNews(.joined, person, at: now))
         }
-        if person.identity.userType != identity.userType { sorted = [:] }
+        let isNews = person.registrations.isEmpty || person.identity.userType != identity.userType
+        if person.identity.userType != identity.userType {
+            sorted = [:]
+            var former = person
+            former.registrations = []
+            tellAgent(former)
+        }
         person.identity = identity
+        person.heardAt = now.monotonic
         if !person.registrations.contains(registration) { person.registrations.append(registration) }
         person.droppedAt = nil
         person.leavesAt = nil
         inGrace.remove(userID)
         people[userID] = person
         confirm(userID, at: registration)
+        if isNews { tellAgent(person) }
         return .known
     }
 
     /// The registration has no connection of the user's any more.
     ///
-    /// - Parameter grace: How long the user stays online if this was the last.
-    mutating func detach(_ userID: String, from registration: Int, grace: Milliseconds, now: Moment) {
+    /// - Parameters:
+    ///   - grace: How long the user stays online if this was the last.
+    ///   - silent: How long nothing had been heard of the user there.
+    mutating func detach(
+        _ userID: String,
+        from registration: Int,
+        grace: Milliseconds,
+        silent: Milliseconds = 0,
+        now: Moment
+    ) {
         guard members[registration]?.removeValue(forKey: userID) != nil, var person = people[userID] else { return }
         person.registrations.removeAll { $0 == registration }
+        person.heardAt = max(person.heardAt, now.monotonic - silent)
         if person.registrations.isEmpty {
             person.droppedAt = now
             person.leavesAt = now.monotonic + grace
             inGrace.insert(userID)
+            tellAgent(person)
         }
         people[userID] = person
     }
 
     /// The registration has ended, and all its users have left it.
-    mutating func detachAll(from registration: Int, grace: Milliseconds, now: Moment) {
+    ///
+    /// - Parameter silent: How long nothing had been heard of the gateway.
+    mutating func detachAll(from registration: Int, grace: Milliseconds, silent: Milliseconds = 0, now: Moment) {
         for userID in (members[registration] ?? [:]).keys {
-            detach(userID, from: registration, grace: grace, now: now)
+            detach(userID, from: registration, grace: grace, silent: silent, now: now)
         }
         members[registration] = nil
         announcements[registration] = nil
@@ -160,6 +185,7 @@ struct PresenceTable: Sendable {
         guard var person = people[userID], person.status != status else { return nil }
         person.status = status
         people[userID] = person
+        tellAgent(person)
         return PresenceNews(.status, person, at: now)
     }
 
@@ -180,6 +206,27 @@ struct PresenceTable: Sendable {
     /// Forgives a span in which this process itself did not run: who came back then could not be heard.
     mutating func postpone(by span: Milliseconds) {
         for userID in inGrace { people[userID]?.leavesAt? += span }
+    }
+
+    // MARK: - Agents, for routing
+
+    /// What has changed for agents since the last call, in order: routing hears of a drop when the last registration
+    /// lets go, not when the grace is over.
+    mutating func takeAgentNews() -> [AgentNews] {
+        defer { agentNews = [] }
+        return agentNews
+    }
+
+    private mutating func tellAgent(_ person: Person) {
+        guard person.identity.userType == .agent else { return }
+        agentNews.append(
+            AgentNews(
+                agentID: person.identity.userID,
+                isConnected: !person.registrations.isEmpty,
+                status: person.status,
+                heardAt: person.heardAt
+            )
+        )
     }
 
     // MARK: -

@@ -22,7 +22,8 @@ struct PresenceState: Sendable {
         case announceBegin
         case announceEnd
         case join(PresenceTable.Identity)
-        case leave(userID: String)
+        /// - Parameter silent: How long nothing had been heard of the user.
+        case leave(userID: String, silent: Milliseconds = 0)
     }
 
     /// What a batch came to.
@@ -113,7 +114,8 @@ struct PresenceState: Sendable {
             switch event {
             case .announceBegin: table.beginAnnouncement(of: number)
             case .announceEnd: table.endAnnouncement(of: number, grace: grace, now: now)
-            case .leave(let userID): table.detach(userID, from: number, grace: grace, now: now)
+            case .leave(let userID, let silent):
+                table.detach(userID, from: number, grace: grace, silent: silent, now: now)
             case .join(let identity):
                 switch table.attach(identity, to: number, now: now) {
                 case .known: break
@@ -152,7 +154,8 @@ struct PresenceState: Sendable {
     // MARK: -
 
     private mutating func detachAll(_ registration: GatewayRegistry.Registration, now: Moment) {
-        table.detachAll(from: registration.number, grace: graceAfter(registration), now: now)
+        let silent = now.monotonic - registration.heardAt
+        table.detachAll(from: registration.number, grace: graceAfter(registration), silent: silent, now: now)
     }
 
     private func graceAfter(_ registration: GatewayRegistry.Registration) -> Milliseconds {

@@ -64,10 +64,7 @@ struct PresenceRoutes: RouteGroup {
     private func setStatus(_ request: Request) async throws -> Response {
         let caller = try await authenticate(request)
         let change = try await request.json(StatusChange.self, upTo: Self.bodyBytesMax)
-        guard let status = ChosenStatus(rawValue: change.status) else {
-            throw Problem.invalidField("status", "Online, Busy or Away")
-        }
-        let person = try await presence.setStatus(status, of: caller.userID)
+        let person = try await presence.setStatus(try ChosenStatus(change), of: caller.userID)
         let now = Timestamp.now()
         let shown = PresentUser(
             userID: caller.userID,
@@ -102,9 +99,16 @@ struct PresenceRoutes: RouteGroup {
     }
 }
 
-/// The body of `PUT /api/presence/me`.
-private struct StatusChange: Decodable {
-    let status: String
+extension ChosenStatus {
+    /// What a request asks for.
+    ///
+    /// - Throws: `Problem` 422 for `Offline`, which nobody chooses.
+    init(_ change: StatusChange) throws(Problem) {
+        guard let status = Self.allCases.first(where: { $0.shown == change.status }) else {
+            throw .invalidField("status", "Online, Busy or Away")
+        }
+        self = status
+    }
 }
 
 /// The answer of all routes here.

@@ -17,6 +17,9 @@ struct InternalRoutes: RouteGroup {
     /// Registration and event numbers stay below it, so that sums cannot overflow and every JSON reader has them exact.
     static let numberMax = 1 << 53
 
+    /// The longest silence that a leave can tell of: a year, in milliseconds.
+    static let silentMillisecondsMax = 31_536_000_000
+
     let presence: Presence
     let clock: @Sendable () -> Moment
 
@@ -26,6 +29,7 @@ struct InternalRoutes: RouteGroup {
         router.add(.post, "/internal/locate") { try await locate($0) }
         router.add(.get, "/internal/changes") { try await changes($0) }
         router.add(.get, "/internal/users") { try await users($0) }
+        router.add(.put, "/internal/users/{user_id}/status") { try await setStatus($0) }
     }
 
     /// `POST /internal/gateways/{id}`.
@@ -79,8 +83,19 @@ struct InternalRoutes: RouteGroup {
         let after = try query.integer("after", in: 0...Self.numberMax) ?? 0
         let wait = try query.integer("wait", in: 0...Self.waitSecondsMax) ?? 0
         let deadline = wait == 0 ? nil : clock().monotonic + Milliseconds(wait) * 1000
-        let answer = await presence.feed.changes(epoch: epoch, after: after, until: deadline)
+        let queue = try query.integer("queue", in: 0...Self.numberMax)
+        let question = ChangeFeed.Question(epoch: epoch, after: after, queue: queue)
+        let answer = await presence.feed.answer(question, until: deadline)
         return try Response.json(PresenceChangePage(answer, epoch: presence.feed.epoch, after: after))
+    }
+
+    /// `PUT /internal/users/{user_id}/status`.
+    private func setStatus(_ request: Request) async throws -> Response {
+        let userID = request.parameters["user_id"] ?? ""
+        guard Identifier.isUserID(userID) else { throw Problem.badRequest("user_id: 1 to 64 of A-Z a-z 0-9 _ . -") }
+        let change = try await request.json(StatusChange.self, upTo: PresenceRoutes.bodyBytesMax)
+        _ = try await presence.setStatus(try ChosenStatus(change), of: userID)
+        return Response(.noContent)
     }
 
     /// `GET /internal/users`.
@@ -107,7 +122,12 @@ struct InternalRoutes: RouteGroup {
         switch event.kind {
         case .announceBegin: return .announceBegin
         case .announceEnd: return .announceEnd
-        case .leave: return .leave(userID: try userID())
+        case .leave:
+            let silent = event.silentMilliseconds ?? 0
+            guard (0...silentMillisecondsMax).contains(silent) else {
+                throw .invalidField("events.silent_ms", "from 0 to \(silentMillisecondsMax)")
+            }
+            return .leave(userID: try userID(), silent: Milliseconds(silent))
         case .join:
             guard let userName = event.userName else { throw .invalidField("events.user_name", "required") }
             guard let userType = event.userType else { throw .invalidField("events.user_type", "Kehu or Kefu") }
@@ -118,13 +138,15 @@ struct InternalRoutes: RouteGroup {
 }
 
 extension PresenceChangePage {
-    fileprivate init(_ answer: ChangeHistory.Answer, epoch: String, after: Int) {
-        switch answer {
+    fileprivate init(_ answer: ChangeFeed.Answer, epoch: String, after: Int) {
+        switch answer.changes {
         case .upToDate: self.init(epoch: epoch, next: after, reset: false, changes: [])
         case .reset(let next): self.init(epoch: epoch, next: next, reset: true, changes: [])
         case .changes(let changes, let next):
             self.init(epoch: epoch, next: next, reset: false, changes: changes.map(PresenceChange.init))
         }
+        decisions = answer.decisions.isEmpty ? nil : answer.decisions
+        queue = answer.queue
     }
 }
 

@@ -18,6 +18,4 @@ protocol StatusStore: Sendable {
 
     /// Succeeds when the store answers.
     func ping() async throws
-
-    func close() async
 }

@@ -3,33 +3,10 @@ import Storage
 
 /// The statuses and last times in presence's SQLite file.
 final class SQLiteStatusStore: StatusStore {
-    private static let migrations = [
-        Migration(
-            "1 status and last_seen",
-            sql: """
-                CREATE TABLE user_status (
-                    user_id TEXT PRIMARY KEY, status TEXT NOT NULL, updated_at INTEGER NOT NULL
-                ) STRICT, WITHOUT ROWID;
-                CREATE TABLE user_last_seen (
-                    user_id TEXT PRIMARY KEY, at INTEGER NOT NULL
-                ) STRICT, WITHOUT ROWID;
-                """
-        )
-    ]
-
     private let database: Database
 
-    private init(_ database: Database) { self.database = database }
-
-    /// Opens the file, made when missing, and brings it to this program's schema.
-    ///
-    /// - Throws: `StorageError` when another process owns it: two presences would each know half of the gateways.
-    static func open(path: String) async throws -> SQLiteStatusStore {
-        let advice = "Another presence service runs on this file; stop it first."
-        return SQLiteStatusStore(
-            try await Database.open(path: path, migrations: migrations, ownership: .exclusiveOwner(advice: advice))
-        )
-    }
+    /// - Parameter database: Presence's file, which others use too.
+    init(_ database: Database) { self.database = database }
 
     func statuses() async throws -> [String: ChosenStatus] {
         let rows = try await database.read { db in
@@ -85,6 +62,4 @@ final class SQLiteStatusStore: StatusStore {
     func ping() async throws {
         _ = try await database.read { db in try db.first("SELECT 1") { $0.int(0) } }
     }
-
-    func close() async { await database.close() }
 }
