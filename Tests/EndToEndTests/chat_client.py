@@ -1,6 +1,8 @@
-"""A WebSocket client over the `websockets` library."""
+"""A WebSocket client over the `websockets` library, and what tests ask of any client."""
 
+import contextlib
 import json
+import socket
 import time
 from urllib.parse import urlencode
 
@@ -8,18 +10,20 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 
-class Chat:
-    """One connection. `expect` looks for a frame, and keeps the others for later."""
+def address(port, user_id=None, session_id=None, user_type=None, query=None):
+    """Where a user's WebSocket is opened."""
+    fields = {"user_id": user_id, "session_id": session_id, "user_type": user_type, **(query or {})}
+    text = urlencode({name: value for name, value in fields.items() if value is not None})
+    return f"ws://127.0.0.1:{port}/ws" + (f"?{text}" if text else "")
 
-    def __init__(self, port, user_id=None, session_id=None, user_type=None, headers=None, query=None, **options):
-        fields = {"user_id": user_id, "session_id": session_id, "user_type": user_type, **(query or {})}
-        text = urlencode({name: value for name, value in fields.items() if value is not None})
-        self.url = f"ws://127.0.0.1:{port}/ws" + (f"?{text}" if text else "")
-        options.setdefault("open_timeout", 10)
-        options.setdefault("max_queue", None)
-        self.socket = connect(
-            self.url, additional_headers=headers, compression=None, proxy=None, max_size=1 << 22, **options
-        )
+
+class Connection:
+    """One connection. `expect` looks for a frame, and keeps the others for later.
+
+    A subclass has `_text(timeout)`, the next message, `_send(data)`, `raw`, `pause`, `resume`, `drop` and `close`.
+    """
+
+    def __init__(self):
         self.seen = []
         self.kept = []
 
@@ -30,10 +34,11 @@ class Chat:
         self.close()
 
     def send(self, frame):
-        self.socket.send(frame if isinstance(frame, (str, bytes)) else json.dumps(frame, ensure_ascii=False))
+        """Sends a text frame: a document, or as it is; bytes go as a binary frame."""
+        self._send(frame if isinstance(frame, (str, bytes)) else json.dumps(frame, ensure_ascii=False))
 
     def receive(self, timeout=5.0):
-        frame = json.loads(self.socket.recv(timeout=timeout))
+        frame = json.loads(self._text(timeout))
         self.seen.append(frame)
         return frame
 
@@ -43,6 +48,10 @@ class Chat:
         def fits(frame):
             return frame.get("type") == type and all(frame.get(name) == value for name, value in members.items())
 
+        return self.expect_that(fits, f"{type} {members}", timeout)
+
+    def expect_that(self, fits, what, timeout=5.0):
+        """The next frame that fits."""
         for index, frame in enumerate(self.kept):
             if fits(frame):
                 return self.kept.pop(index)
@@ -54,7 +63,7 @@ class Chat:
                     raise TimeoutError
                 frame = self.receive(timeout=left)
             except TimeoutError:
-                raise AssertionError(f"no {type} {members} within {timeout} s; seen: {self.seen[-20:]}") from None
+                raise AssertionError(f"no {what} within {timeout} s; seen: {self.seen[-20:]}") from None
             if fits(frame):
                 return frame
             self.kept.append(frame)
@@ -76,14 +85,54 @@ class Chat:
         self.send(marker)
         self.expect("Heartbeat")
 
+
+class Chat(Connection):
+    """The client of Python's `websockets`."""
+
+    def __init__(self, port, user_id=None, session_id=None, user_type=None, headers=None, query=None, **options):
+        super().__init__()
+        self.url = address(port, user_id, session_id, user_type, query)
+        options.setdefault("open_timeout", 10)
+        options.setdefault("max_queue", None)
+        self.socket = connect(
+            self.url, additional_headers=headers, compression=None, proxy=None, max_size=1 << 22, **options
+        )
+        self.paused = False
+
+    def _send(self, data):
+        self.socket.send(data)
+
+    def _text(self, timeout):
+        return self.socket.recv(timeout=timeout)
+
+    def raw(self, data):
+        """Sends bytes that are no frame, or a bad one."""
+        self.socket.socket.sendall(data)
+
+    def pause(self):
+        """Reads nothing from here on, and so answers no ping."""
+        self.socket.recv_flow_control.acquire()
+        self.paused = True
+
+    def resume(self):
+        self.paused = False
+        self.socket.recv_flow_control.release()
+
+    def drop(self):
+        """Ends the connection without a close frame."""
+        with contextlib.suppress(OSError):
+            self.socket.socket.shutdown(socket.SHUT_RDWR)
+
     def close(self):
+        if self.paused:
+            self.resume()
         self.socket.close()
 
 
-def refused(port, **options):
+def refused(port, client=Chat, **options):
     """Opens a connection that has to be refused; returns the HTTP answer."""
     try:
-        chat = Chat(port, **options)
+        chat = client(port, **options)
     except InvalidStatus as error:
         return error.response
     chat.close()

@@ -1,5 +1,6 @@
 """The stack under test: the built executables and a real nginx, in a directory of their own, on free ports."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -235,10 +236,23 @@ class Stack:
         self.secrets.add(answer.json["session_id"])
         return answer.json
 
-    def chat(self, login, **options):
+    def create_sessions(self, customers, agents):
+        """Users of their own, each with a session: logins of customers, and of agents."""
+        count = customers + agents
+        assert agents <= customers, "every second user is an agent"
+        lines = self.run("auth", "create-sessions", "--count", str(count), "--agents", str(agents)).stdout.splitlines()
+        logins = [dict(zip(("user_id", "session_id", "user_type"), line.split())) for line in lines]
+        self.secrets.update(login["session_id"] for login in logins)
+        return (
+            [login for login in logins if login["user_type"] == "Kehu"],
+            [login for login in logins if login["user_type"] == "Kefu"],
+        )
+
+    def chat(self, login, client=Chat, port=None, **options):
         """Opens the WebSocket as the guide does, and waits for its Welcome."""
-        chat = Chat(
-            self.port, user_id=login["user_id"], session_id=login["session_id"], user_type=login["user_type"], **options
+        chat = client(
+            port or self.port, user_id=login["user_id"], session_id=login["session_id"], user_type=login["user_type"],
+            **options,
         )
         chat.welcome = chat.expect("Welcome")
         return chat
@@ -265,3 +279,16 @@ class Stack:
             for line in path.read_text(errors="replace").splitlines():
                 found += [f"{path.name}: {line}" for secret in self.secrets if secret in line]
         return found
+
+
+@contextlib.contextmanager
+def stack_with(settings):
+    """A stack of its own for one test, which has to end well."""
+    one = Stack(settings)
+    try:
+        yield one.start()
+        statuses = one.stop()
+        assert set(statuses.values()) == {0}, statuses
+        assert one.leaks() == []
+    finally:
+        one.remove()
