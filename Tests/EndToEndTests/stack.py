@@ -1,5 +1,6 @@
 """The stack under test: the built executables and a real nginx, in a directory of their own, on free ports."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -105,6 +106,22 @@ class Process:
 
     def log_text(self):
         return pathlib.Path(self.log).read_text(errors="replace") if os.path.exists(self.log) else ""
+
+
+@contextlib.contextmanager
+def stack_with(settings):
+    """A stack of its own for one test or a few; at its end everything stops cleanly and nothing secret was logged."""
+    one = Stack(settings)
+    try:
+        yield one.start()
+        statuses = one.stop()
+        assert set(statuses.values()) == {0}, statuses
+        assert one.leaks() == []
+    except BaseException:
+        one.print_logs()
+        raise
+    finally:
+        one.remove()
 
 
 class Stack:
@@ -235,6 +252,21 @@ class Stack:
         self.secrets.add(answer.json["session_id"])
         return answer.json
 
+    def sessions(self, customers, agents):
+        """Logins of so many customers and agents, the same users at every call, without a password for any."""
+        assert agents <= customers, "they are made in turn"
+        output = self.run(
+            "auth", "create-sessions", "--count", str(customers + agents), "--agents", str(agents)
+        ).stdout
+        logins = [
+            dict(zip(("user_id", "session_id", "user_type"), line.split())) for line in output.splitlines()
+        ]
+        self.secrets.update(login["session_id"] for login in logins)
+        return (
+            [login for login in logins if login["user_type"] == "Kehu"],
+            [login for login in logins if login["user_type"] == "Kefu"],
+        )
+
     def chat(self, login, **options):
         """Opens the WebSocket as the guide does, and waits for its Welcome."""
         chat = Chat(
@@ -257,6 +289,11 @@ class Stack:
 
     def log_files(self):
         return [path for path in (*self.directory.glob("*.log"), *(self.directory / "nginx/logs").glob("*.log"))]
+
+    def print_logs(self, lines=40):
+        for path in self.log_files():
+            print(f"--- the end of {path.name}")
+            print("\n".join(path.read_text(errors="replace").splitlines()[-lines:]))
 
     def leaks(self):
         """Log lines that hold a session id, a password or the internal token."""

@@ -13,23 +13,11 @@ from websockets.exceptions import ConnectionClosed
 
 from http_client import request
 from raw_socket import BINARY, CLOSE, PING, PONG, TEXT, RawSocket, frame, handshake, text
-from stack import Stack
+from stack import stack_with
 from waiting import until
 
 AGENT = "support001"
 LONG = "长" * 10_000
-
-
-@contextlib.contextmanager
-def stack_with(settings):
-    one = Stack(settings)
-    try:
-        yield one.start()
-        statuses = one.stop()
-        assert set(statuses.values()) == {0}, statuses
-        assert one.leaks() == []
-    finally:
-        one.remove()
 
 
 @pytest.fixture(scope="module")
