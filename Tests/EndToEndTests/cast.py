@@ -36,7 +36,7 @@ class People:
     """The users of a stack: customers who are used once, and agents who come again."""
 
     def __init__(self, stack, customers, agents):
-        self.customers, self.agents = stack.create_sessions(customers, agents)
+        self.customers, self.agents = stack.sessions(customers, agents)
         self.used = 0
 
     def customer(self):

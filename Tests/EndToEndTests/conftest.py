@@ -2,6 +2,7 @@
 
 import pytest
 
+from routing import Floor, served, set_status, write
 from stack import SERVICES, Stack
 from waiting import until
 
@@ -32,7 +33,58 @@ def stack(request):
         assert one.leaks() == []
     finally:
         if request.session.testsfailed > failed_before:
-            for path in one.log_files():
-                print(f"--- the end of {path.name}")
-                print("\n".join(path.read_text(errors="replace").splitlines()[-40:]))
+            one.print_logs()
         one.remove()
+
+
+# Routing
+
+
+@pytest.fixture(scope="module")
+def whole_floor(stack):
+    return Floor(stack)
+
+
+@pytest.fixture
+def floor(whole_floor):
+    """Fresh users, and nobody else there; the module's SETTINGS are to be `FLOOR_SETTINGS`."""
+    whole_floor.clear()
+    return whole_floor
+
+
+@pytest.fixture
+def connected(floor):
+    """Connects logins for the length of a test."""
+    chats = []
+
+    def connect(login):
+        chats.append(floor.arrive(login) if login["user_type"] == "Kefu" else floor.stack.chat(login))
+        return chats[-1]
+
+    yield connect
+    for chat in chats:
+        chat.close()
+
+
+@pytest.fixture
+def waiting(stack, floor, connected):
+    """A busy agent, and a customer who waits."""
+    agent, customer = floor.agent(), floor.customer()
+    support = connected(agent)
+    set_status(stack, agent, "Busy")
+    chat = connected(customer)
+    write(chat)
+    chat.expect("Queued")
+    return agent, support, customer, chat
+
+
+@pytest.fixture
+def assigned(floor, connected):
+    """An agent who serves a customer, and another agent who has nobody."""
+    agent, other, customer = floor.agent(), floor.agent(), floor.customer()
+    support = connected(agent)
+    chat = connected(customer)
+    write(chat)
+    served(chat, customer, agent)
+    support.expect("AgentAssigned")
+    return agent, support, other, connected(other), customer, chat

@@ -108,6 +108,22 @@ class Process:
         return pathlib.Path(self.log).read_text(errors="replace") if os.path.exists(self.log) else ""
 
 
+@contextlib.contextmanager
+def stack_with(settings):
+    """A stack of its own for one test or a few; at its end everything stops cleanly and nothing secret was logged."""
+    one = Stack(settings)
+    try:
+        yield one.start()
+        statuses = one.stop()
+        assert set(statuses.values()) == {0}, statuses
+        assert one.leaks() == []
+    except BaseException:
+        one.print_logs()
+        raise
+    finally:
+        one.remove()
+
+
 class Stack:
     def __init__(self, settings=None, environment=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="support-chat-test-"))
@@ -236,12 +252,15 @@ class Stack:
         self.secrets.add(answer.json["session_id"])
         return answer.json
 
-    def create_sessions(self, customers, agents):
-        """Users of their own, each with a session: logins of customers, and of agents."""
-        count = customers + agents
-        assert agents <= customers, "every second user is an agent"
-        lines = self.run("auth", "create-sessions", "--count", str(count), "--agents", str(agents)).stdout.splitlines()
-        logins = [dict(zip(("user_id", "session_id", "user_type"), line.split())) for line in lines]
+    def sessions(self, customers, agents):
+        """Logins of so many customers and agents, the same users at every call, without a password for any."""
+        assert agents <= customers, "they are made in turn"
+        output = self.run(
+            "auth", "create-sessions", "--count", str(customers + agents), "--agents", str(agents)
+        ).stdout
+        logins = [
+            dict(zip(("user_id", "session_id", "user_type"), line.split())) for line in output.splitlines()
+        ]
         self.secrets.update(login["session_id"] for login in logins)
         return (
             [login for login in logins if login["user_type"] == "Kehu"],
@@ -271,6 +290,11 @@ class Stack:
 
     def log_files(self):
         return [path for path in (*self.directory.glob("*.log"), *(self.directory / "nginx/logs").glob("*.log"))]
+
+    def print_logs(self, lines=40):
+        for path in self.log_files():
+            print(f"--- the end of {path.name}")
+            print("\n".join(path.read_text(errors="replace").splitlines()[-lines:]))
 
     def leaks(self):
         """Log lines that hold a session id, a password or the internal token."""

@@ -30,7 +30,7 @@ struct PresenceDirectory: Sendable {
             _ = try await presence.call(
                 .put,
                 "/internal/users/\(userID)/status",
-                StatusRequest(status: status),
+                StatusChange(status: status),
                 as: InternalClient.NoAnswer.self
             )
         } catch {

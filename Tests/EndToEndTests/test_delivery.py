@@ -1,0 +1,386 @@
+"""Every acknowledged message is seen once and in order by both sides, whatever happens to their connections.
+
+Fifty customers and five agents, some with two devices, drop and come back at random while they write to each other;
+the second test kills the gateway on top of that. What each connection may be sent is asserted by `AsyncClient`. The
+seed is printed, and taken from SEED; SOAK=1 makes the second test as long as the first.
+"""
+
+import asyncio
+import collections
+import os
+import random
+import secrets
+
+import pytest
+
+from async_client import ENTRY_TYPES, AsyncClient, eventually, running, seen
+from chat_client import Chat
+from stack import stack_with
+from waiting import until
+
+CUSTOMERS, AGENTS = 50, 5
+# Customers who say much more than the others: who stays away from them misses more than a `Sync` makes good.
+BUSY = 2
+SETTINGS = {
+    "gateway.message_rate": 1_000_000, "gateway.message_burst": 1_000_000, "presence.agent_capacity": CUSTOMERS,
+}
+SYNC_SPAN = 1000
+
+
+def lifetime(rng):
+    """Entries and Acks after which a client drops its connection."""
+    return rng.randint(20, 250)
+
+
+def away(rng):
+    """Seconds that it then stays away."""
+    return rng.choice([0, 0, rng.uniform(0, 0.1), rng.uniform(0, 0.6)])
+
+
+class Flow:
+    """Customers write so many messages each, and their agent answers every one."""
+
+    def __init__(self, stack, seed, counts):
+        self.stack, self.counts = stack, dict()
+        customers, agents = stack.sessions(len(counts), AGENTS)
+        rng = random.Random(seed)
+
+        def device(login, name, **options):
+            own = random.Random(rng.getrandbits(64))
+            return AsyncClient(stack.port, login, own, name, lifetime=lifetime, away=away, **options)
+
+        # Who has several devices says nothing of what was delivered: each device then gets everything.
+        self.customers = {}
+        for index, (login, count) in enumerate(zip(customers, counts)):
+            several = index % 4 == 0
+            self.counts[login["user_id"]] = count
+            self.customers[login["user_id"]] = [
+                device(login, name, receipts_every=None if several else 7) for name in ("a", "b")[:1 + several]
+            ]
+        self.agents = {}
+        for index, login in enumerate(agents):
+            names = ("a", "b")[:1 + (index < 2)]
+            self.agents[login["user_id"]] = [
+                device(
+                    login, name, window=32, receipts_every=None if len(names) > 1 else 13,
+                    on_entry=self._answer(share, len(names)),
+                )
+                for share, name in enumerate(names)
+            ]
+        # One device comes when the conversation has long been going on.
+        self.late = self.customers[customers[0]["user_id"]][1]
+
+    @staticmethod
+    def _answer(share, devices):
+        """An agent's devices answer what customers say, every one its share."""
+
+        def on_entry(client, frame):
+            customer = frame["from_user_id"]
+            is_ours = frame["type"] == "Chat" and frame["conversation_id"] == f"c:{customer}"
+            if is_ours and frame["seq"] % devices == share:
+                client.say(f"answer to {frame['content']}", to=customer, client_id=f"{customer}.{frame['seq']}")
+
+        return on_entry
+
+    @property
+    def devices(self):
+        return [device for devices in [*self.customers.values(), *self.agents.values()] for device in devices]
+
+    @property
+    def total(self):
+        return 2 * sum(self.counts.values())
+
+    @property
+    def acknowledged(self):
+        return sum(len(device.acks) for device in self.devices)
+
+    def speak(self):
+        """All customers begin; who has two devices speaks from both."""
+        for user, count in self.counts.items():
+            devices = [device for device in self.customers[user] if device is not self.late]
+            for number in range(count):
+                devices[number % len(devices)].say(f"message {number} of {user}")
+
+    # How far it is
+
+    def head(self, user):
+        """The last `seq` of a customer's conversation at the end: their messages, the answers, the assignment."""
+        return 2 * self.counts[user] + 1
+
+    def agent_of(self, user):
+        """The agent who answers the customer; None as long as the customer does not know."""
+        entries = self.customers[user][0].seen.get(f"c:{user}", {})
+        assigned = {entry.content for entry in entries.values() if entry.type == "AgentAssigned"}
+        assert len(assigned) <= 1, f"{user} was assigned to {assigned}"
+        return next(iter(assigned), None)
+
+    def is_done(self):
+        return all(not device.outbox for device in self.devices) and all(
+            device.count(f"c:{user}") == self.head(user)
+            for user in self.counts for device in [*self.customers[user], *self.agents.get(self.agent_of(user), [])]
+        )
+
+    def state(self):
+        short = {
+            device.name: f"{device.count(f'c:{user}')} of {self.head(user)}, {len(device.outbox)} unacknowledged"
+            for user in self.counts for device in self.customers[user]
+            if device.count(f"c:{user}") != self.head(user) or device.outbox
+        }
+        return f"{self.acknowledged} of {self.total} acknowledged; {short}"
+
+    # Running
+
+    async def run(self, timeout, meanwhile=None):
+        agents = [device for devices in self.agents.values() for device in devices]
+        early = [device for devices in self.customers.values() for device in devices if device is not self.late]
+        async with asyncio.timeout(timeout + 30):
+            async with running(agents) as group:
+                await self._agents_online()
+                for client in early:
+                    group.create_task(client.run())
+                self.speak()
+                other = group.create_task(meanwhile(self)) if meanwhile else None
+                user = self.late.user_id
+                missed = min(SYNC_SPAN + 300, self.head(user) * 2 // 3)
+                await eventually(lambda: early[0].count(f"c:{user}") >= missed, self.state, timeout)
+                group.create_task(self.late.run())
+                await eventually(self.is_done, self.state, timeout)
+                if other is not None:
+                    await other
+                for client in [*early, self.late]:
+                    await client.stop()
+
+    async def _agents_online(self):
+        session = next(iter(self.agents.values()))[0].login["session_id"]
+
+        def online():
+            answer = self.stack.http("GET", "/api/presence?user_type=Kefu", session=session)
+            return answer.status == 200 and {user["user_id"] for user in answer.json["users"]} >= set(self.agents)
+
+        await eventually(online, "all agents are online")
+
+    # What has to be true at the end
+
+    def check(self):
+        served = collections.Counter()
+        for user in self.counts:
+            agent = self.agent_of(user)
+            served[agent] += 1
+            login = self.customers[user][0].login
+            history = self.stack.history(login["session_id"], f"conversation_id=c:{user}")
+            self._check_history(user, agent, history)
+            entries = {entry["seq"]: seen(entry) for entry in history}
+            for device in [*self.customers[user], *self.agents[agent]]:
+                assert device.seen[f"c:{user}"] == entries, f"{device.name} saw another conversation c:{user}"
+            for device in [*self.customers[user], *self.agents[agent]]:
+                for client_id, ack in device.acks.items():
+                    if ack["conversation_id"] == f"c:{user}":
+                        entry = history[ack["seq"] - 1]
+                        assert (entry["id"], entry["client_id"], entry["timestamp"], entry["from_user_id"]) == (
+                            ack["id"], client_id, ack["timestamp"], device.user_id
+                        )
+            for other, devices in self.agents.items():
+                if other != agent:
+                    assert not any(f"c:{user}" in device.seen for device in devices), f"{other} saw c:{user}"
+        assert set(served) == set(self.agents), f"not all agents had something to do: {served}"
+        assert self.acknowledged == self.total
+        for device in self.devices:
+            device.check_order_of_own()
+            assert {*device.sent} == {*device.acks}, device.name
+
+    def _check_history(self, user, agent, history):
+        assert [entry["seq"] for entry in history] == list(range(1, self.head(user) + 1))
+        kinds = collections.Counter(entry["type"] for entry in history)
+        assert kinds == {"Chat": 2 * self.counts[user], "AgentAssigned": 1}, (user, kinds)
+        said = collections.defaultdict(list)
+        for entry in history:
+            if entry["type"] == "Chat":
+                said[entry["from_user_id"]].append(entry["content"])
+        mine = [f"message {number} of {user}" for number in range(self.counts[user])]
+        assert sorted(said[user]) == sorted(mine), f"c:{user}: not each of the customer's messages once"
+        answers = [f"answer to {content}" for content in mine]
+        assert sorted(said[agent]) == sorted(answers), f"c:{user}: not each of the agent's messages once"
+
+
+def counts_for(total):
+    """How many messages each customer says so that with the answers there are `total`."""
+    rest = 3 * total // 4 // 2 // (CUSTOMERS - BUSY)
+    busy = (total // 2 - rest * (CUSTOMERS - BUSY)) // BUSY
+    counts = [busy] * BUSY + [rest] * (CUSTOMERS - BUSY)
+    assert 2 * sum(counts) == total
+    return counts
+
+
+@pytest.fixture
+def seed():
+    number = int(os.environ.get("SEED") or secrets.randbits(32))
+    print(f"SEED={number}")
+    return number
+
+
+def run_flow(seed, total, timeout, meanwhile=None):
+    with stack_with(SETTINGS) as stack:
+        flow = Flow(stack, seed, counts_for(total))
+        asyncio.run(flow.run(timeout, meanwhile))
+        flow.check()
+        connections = sum(device.connections for device in flow.devices)
+        resent = sum(device.resent for device in flow.devices)
+        print(f"{connections} connections of {len(flow.devices)} devices, {resent} messages sent again")
+        assert all(device.connections > 1 for device in flow.devices if device is not flow.late)
+        assert connections > 4 * len(flow.devices)
+        return flow, resent
+
+
+def test_twenty_thousand_messages_while_everybody_drops_and_comes_back(seed):
+    flow, _ = run_flow(seed, 20_000, timeout=120)
+    assert flow.late.gaps == 1, "the device that came late was to be shown a gap"
+
+
+def test_the_same_while_the_gateway_is_killed_every_few_seconds(seed):
+    soak = os.environ.get("SOAK") == "1"
+    total, kills = (20_000, 12) if soak else (6_000, 4)
+
+    async def kill(flow):
+        """Kills the gateway whenever a further part of the messages is acknowledged, and starts it again."""
+        for number in range(1, kills + 1):
+            await eventually(lambda: flow.acknowledged >= flow.total * number // (kills + 1), flow.state, 120)
+            await asyncio.to_thread(flow.stack.gateway.kill)
+            await asyncio.to_thread(flow.stack.gateway.start)
+
+    _, resent = run_flow(seed, total, timeout=300 if soak else 120, meanwhile=kill)
+    assert resent > 0, "no kill has cost an Ack"
+
+
+# `Sync` itself
+
+
+@pytest.fixture(scope="module")
+def pair(stack):
+    """A customer with 1,203 messages of the agent's, and the entry of their assignment somewhere among them."""
+    (customer, _), (agent,) = stack.sessions(2, 1)
+    with stack.chat(agent) as support:
+        for number in range(SYNC_SPAN + 203):
+            support.send({"type": "Chat", "to_user_id": customer["user_id"], "content": f"{number}"})
+        for _ in range(SYNC_SPAN + 203):
+            support.expect("Ack", timeout=15)
+    until(lambda: head_of(stack, customer) == SYNC_SPAN + 204, "the agent is assigned")
+    return customer, agent
+
+
+def head_of(stack, customer):
+    path = f"/api/messages?conversation_id=c:{customer['user_id']}"
+    return stack.http("GET", path, session=customer["session_id"]).json["head"]
+
+
+def syncing(stack, login):
+    return Chat(
+        stack.port, user_id=login["user_id"], session_id=login["session_id"], user_type=login["user_type"],
+        query={"sync": "1"},
+    )
+
+
+def sync(chat, cursors):
+    """Sends the cursors; what came of the log, and errors, up to Synced; and that."""
+    before = len(chat.seen)
+    chat.send({"type": "Sync", "cursors": cursors})
+    synced = chat.expect("Synced", timeout=15)
+    return [frame for frame in chat.seen[before:] if frame["type"] in ENTRY_TYPES | {"Ack", "Gap", "Error"}], synced
+
+
+def test_until_sync_nothing_of_the_log_is_sent(stack, pair):
+    customer, agent = pair
+    conversation = f"c:{customer['user_id']}"
+    with syncing(stack, customer) as chat, stack.chat(agent) as support:
+        support.send({"type": "Chat", "to_user_id": customer["user_id"], "content": "meanwhile"})
+        latest = support.expect("Ack")["seq"]
+        chat.send({"type": "Chat", "to_user_id": agent["user_id"], "content": "own", "client_id": "early"})
+        support.expect("Chat", content="own")
+        chat.settle()
+        assert not [frame for frame in chat.seen if frame["type"] in ENTRY_TYPES | {"Ack"}]
+        got, synced = sync(chat, {conversation: latest - 1})
+        assert [(frame["type"], frame["seq"]) for frame in got] == [("Chat", latest), ("Ack", latest + 1)]
+        assert synced["heads"][conversation] == latest + 1
+
+
+@pytest.mark.parametrize("behind", [0, 1, SYNC_SPAN])
+def test_what_follows_the_cursor_is_sent_and_no_more(stack, pair, behind):
+    customer, _ = pair
+    conversation = f"c:{customer['user_id']}"
+    head = head_of(stack, customer)
+    with syncing(stack, customer) as chat:
+        got, synced = sync(chat, {conversation: head - behind})
+        assert [frame.get("seq") for frame in got] == list(range(head - behind + 1, head + 1))
+        assert synced["heads"] == {conversation: head}
+
+
+@pytest.mark.parametrize("cursors", [{}, {"own": 0}, {"own": 202}])
+def test_further_behind_a_gap_names_what_is_left_out(stack, pair, cursors):
+    customer, _ = pair
+    conversation = f"c:{customer['user_id']}"
+    head = head_of(stack, customer)
+    with syncing(stack, customer) as chat:
+        got, _ = sync(chat, {conversation: seq for seq in cursors.values()})
+        gap, *rest = got
+        start = cursors.get("own", 0) + 1
+        assert gap == {"type": "Gap", "conversation_id": conversation, "from": start, "to": head - SYNC_SPAN}
+        assert [frame["seq"] for frame in rest] == list(range(head - SYNC_SPAN + 1, head + 1))
+
+
+@pytest.mark.parametrize("name,code", [
+    ("c:somebody-else", "conversation_unknown"), ("d:load-a000002:load-a000004", "conversation_unknown"),
+    ("nonsense", "conversation_unknown"), ("own", "cursor_out_of_range"), ("negative", "cursor_out_of_range"),
+])
+def test_a_cursor_that_cannot_be_is_an_error_and_the_rest_goes_on(stack, pair, name, code):
+    customer, _ = pair
+    conversation = f"c:{customer['user_id']}"
+    head = head_of(stack, customer)
+    bad = {"own": {conversation: head + 1}, "negative": {conversation: -1}}.get(name, {name: 1})
+    with syncing(stack, customer) as chat:
+        got, synced = sync(chat, {conversation: head, **bad})
+        (error,) = [frame for frame in got if frame["type"] == "Error"]
+        assert (error["code"], error["conversation_id"]) == (code, next(iter(bad)))
+        # The own conversation goes on where it was said, or as if it had not been named.
+        assert bool([frame for frame in got if frame["type"] != "Error"]) == (conversation in bad)
+        assert synced["heads"] == {conversation: head}
+
+
+def test_sync_goes_once_and_only_where_it_was_announced(stack):
+    (_, customer), _ = stack.sessions(2, 1)
+    with stack.chat(customer) as chat:
+        chat.send({"type": "Sync", "cursors": {}})
+        assert chat.expect("Error")["code"] == "sync_unexpected"
+    with syncing(stack, customer) as chat:
+        # One that cannot be understood does not count.
+        chat.send({"type": "Sync", "cursors": 7})
+        assert chat.expect("Error")["code"] == "invalid_field"
+        sync(chat, {})
+        chat.send({"type": "Sync", "cursors": {}})
+        assert chat.expect("Error")["code"] == "sync_unexpected"
+        chat.settle()
+
+
+def test_delivered_moves_the_position_and_a_written_socket_does_not(stack, pair):
+    customer, agent = pair
+    conversation = f"c:{customer['user_id']}"
+    with syncing(stack, customer) as chat:
+        got, synced = sync(chat, {})
+        head = synced["heads"][conversation]
+    with syncing(stack, customer) as chat, stack.chat(agent) as support:
+        again, _ = sync(chat, {})
+        assert again == got, "what was sent and not said to be delivered is sent again"
+        chat.send({"type": "Delivered", "conversation_id": conversation, "seq": head - 2})
+        receipt = support.expect("Delivered", conversation_id=conversation, user_id=customer["user_id"])
+        assert receipt["seq"] == head - 2
+    with syncing(stack, customer) as chat:
+        got, _ = sync(chat, {})
+        assert [frame["seq"] for frame in got] == [head - 1, head]
+
+
+@pytest.mark.parametrize("cursors", [None, [], "x", {"c:x": "1"}, {"c:x": 1.5}, {"c:x": None}], ids=repr)
+def test_a_bad_sync_is_answered_by_name_and_does_not_count(stack, pair, cursors):
+    customer, _ = pair
+    with syncing(stack, customer) as chat:
+        chat.send({"type": "Sync", "cursors": cursors})
+        error = chat.expect("Error")
+        assert error["code"] == "invalid_field" and "cursors" in error["message"], error
+        sync(chat, {f"c:{customer['user_id']}": head_of(stack, customer)})
