@@ -14,13 +14,15 @@ struct PresenceConfigTests {
         #expect(config.limits.gatewaySilenceMax == 10_000)
         #expect(config.databasePath == "/var/lib/chat/presence.sqlite")
         #expect(config.leaseMilliseconds == 2000)
+        #expect(config.routingLimits == RoutingTable.Limits())
+        #expect(config.queueInterval == 500)
     }
 
     @Test(
         "values that contradict each other, or a store that presence cannot use, stop the start",
         arguments: [
             ["presence.lease_ms": "10000"], ["presence.drain_grace_ms": "4999"], ["presence.users_max": "0"],
-            ["store": "redis://localhost"],
+            ["store": "redis://localhost"], ["presence.queue_max": "100001"], ["presence.agent_capacity": "0"],
         ]
     )
     func contradictions(overrides: [String: String]) {

@@ -133,6 +133,8 @@ private struct Simulation {
             gateways[index] = Gateway(id: gateways[index].id, incarnation: gateways[index].incarnation + 1)
         default:
             // Killed and started empty: what others heard from the former one is void.
+            // Two starts within a millisecond, which would give the same registration numbers, are not a thing.
+            now = now.advanced(by: 1)
             presence = PresenceState(firstRegistration: Int(now.monotonic) * 1000, now: now)
             online = []
         }

@@ -97,4 +97,34 @@ struct PresenceTableTests {
         #expect(table.page(type: .agent, after: "a1", limit: 9).isEmpty)
         #expect(table.page(type: nil, after: "z", limit: 9).isEmpty)
     }
+
+    @Test("routing hears of an agent's first connection, of the last one's end at once, and of their status")
+    mutating func agentNews() {
+        var table = PresenceTable(usersMax: 10)
+        func words(_ news: [AgentNews]) -> [String] {
+            news.map { "\($0.agentID) \($0.isConnected ? "there" : "gone") \($0.status) \($0.heardAt - 1_000_000)" }
+        }
+        let later = Moment.start.advanced(by: 5000)
+        _ = table.attach(.agent("a1"), to: 1, now: .start)
+        _ = table.attach(.agent("a1"), to: 2, now: .start)
+        _ = table.attach(.customer("u1"), to: 1, now: .start)
+        var news = words(table.takeAgentNews())
+        #expect(news == ["a1 there online 0"])
+        _ = table.setStatus(.busy, of: "a1", now: .start)
+        table.detach("a1", from: 1, grace: 5000, silent: 1000, now: later)
+        news = words(table.takeAgentNews())
+        #expect(news == ["a1 there busy 0"])
+        // Last heard by the other gateway.
+        table.detach("a1", from: 2, grace: 5000, silent: 3000, now: later)
+        table.detach("u1", from: 1, grace: 5000, now: later)
+        _ = table.attach(.agent("a1"), to: 1, now: later)
+        news = words(table.takeAgentNews())
+        #expect(news == ["a1 gone busy 4000", "a1 there busy 5000"])
+        table.detachAll(from: 1, grace: 5000, silent: 5000, now: later.advanced(by: 5000))
+        news = words(table.takeAgentNews())
+        #expect(news == ["a1 gone busy 5000"])
+        _ = table.expire(now: later.advanced(by: 20_000))
+        news = words(table.takeAgentNews())
+        #expect(news.isEmpty)
+    }
 }

@@ -27,14 +27,16 @@ final class RouteDriver: Sendable {
     ///   - accounts: The users of auth, who need not be online.
     ///   - capacities: What their accounts say; the default for those who are not in it.
     ///   - queueInterval: The least span between two queues shown.
+    ///   - directory: Where the store is; one of its own when left out.
     init(
         limits: PresenceState.Limits = .init(),
         routingLimits: RoutingTable.Limits = .init(),
         accounts: [PresenceTable.Identity] = [],
         capacities: [String: Int] = [:],
-        queueInterval: Milliseconds = 0
+        queueInterval: Milliseconds = 0,
+        in directory: TemporaryDirectory? = nil
     ) async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try directory ?? TemporaryDirectory()
         let database = try await PresenceSchema.open(path: directory.file("presence.sqlite"))
         let store = SQLiteStatusStore(database)
         let routingStore = SQLiteRoutingStore(database)
@@ -46,7 +48,9 @@ final class RouteDriver: Sendable {
         let log = Log(service: "presence", level: .error)
         let ids = Atomic(0)
         let routing = Routing(
-            RoutingTable(limits: routingLimits, now: .start) { "r-\(ids.add(1, ordering: .relaxed).newValue)" },
+            RoutingTable(limits: routingLimits, live: try await routingStore.liveConversations(), now: .start) {
+                "r-\(ids.add(1, ordering: .relaxed).newValue)"
+            },
             store: routingStore,
             feed: feed,
             queueInterval: queueInterval,
@@ -130,6 +134,20 @@ final class RouteDriver: Sendable {
         await routing.inbox.sweep()
         await keeper.ask()
         await routing.inbox.sweep()
+    }
+
+    /// A customer's message that needs an agent.
+    @discardableResult
+    func need(_ customerID: String, seq: Int = 1) async -> [String: any Sendable] {
+        let body =
+            #"{"conversation_id":"c:\#(customerID)","customer_id":"\#(customerID)","seq":\#(seq),"requested_by":"\#(customerID)","requester_type":"Kehu"}"#
+        return (try? await send(.post, "/internal/assignments", body).json) ?? [:]
+    }
+
+    /// `queued`, `open` or `closed`.
+    func state(_ customerID: String) async -> String {
+        let json = try? await send(.get, "/internal/assignments/c:\(customerID)").json
+        return (json?["answer"] as? [String: any Sendable])?["state"] as? String ?? "unknown"
     }
 
     /// Makes a request.

@@ -43,6 +43,9 @@ final class RoutingInbox: Sendable {
         (wakeUps, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
+    /// How many commands wait.
+    var waiting: Int { state.withLock { $0.entries.count } }
+
     /// Does a command with the next group.
     ///
     /// - Returns: The answer, once it is stored.
