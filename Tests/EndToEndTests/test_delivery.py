@@ -29,7 +29,7 @@ SYNC_SPAN = 1000
 
 def lifetime(rng):
     """Entries and Acks after which a client drops its connection."""
-    return rng.randint(20, 250)
+    return rng.randint(10, 150)
 
 
 def away(rng):

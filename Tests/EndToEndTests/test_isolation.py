@@ -14,6 +14,7 @@ import pytest
 from chat_client import Chat, refused
 from http_client import assert_problem
 from routing import FLOOR_SETTINGS, conversation_of, document, done, served, set_status, write
+from waiting import until
 
 SETTINGS = FLOOR_SETTINGS
 SECRET = "the-victims-own-words"
@@ -82,8 +83,11 @@ class Scene:
             about = [
                 frame for frame in fresh
                 if (chat is self.theirs or frame.get("conversation_id") in (conversation_of(self.victim), self.agents))
-                # The two tell each other how far they are.
-                and (frame["type"] != "Delivered" or frame["user_id"] == self.intruder["user_id"])
+                # They hear of each other: how far they are, and that the agent has come.
+                and not (
+                    frame["type"] in ("Delivered", "UserJoined")
+                    and frame["user_id"] in (self.victim["user_id"], self.agent["user_id"])
+                )
             ]
             assert about == [], f"{what} was noticed: {about}"
         assert self._state() == self.before, f"{what} has changed something"
@@ -310,7 +314,7 @@ def test_a_sync_that_names_the_other_gets_an_error_and_the_own_entries_only(scen
 
 
 def test_nothing_that_happens_to_others_is_heard(stack, scene, floor, connected):
-    """All that the agent and the victim do, while the intruder listens: first served by the same agent, then in line."""
+    """All that the agent and the victim do, while the intruder listens: served by the same agent, then in line."""
     conversation = conversation_of(scene.victim)
     colleague = floor.agent()
     other = connected(colleague)
@@ -354,11 +358,15 @@ def test_a_customer_hears_of_the_agent_who_serves_them_and_of_no_other(stack, sc
     colleague = floor.agent()
     connected(colleague)
     with stack.chat(scene.intruder) as chat:
-        set_status(stack, colleague, "Away")
-        set_status(stack, scene.agent, "Away")
-        chat.expect("Status", user_id=scene.agent["user_id"], status="Away")
-        set_status(stack, scene.agent, "Online")
-        chat.expect("Status", user_id=scene.agent["user_id"], status="Online")
+        # News are gathered: that the agent has come may be told together with their status.
+        def is_told(status):
+            frame = chat.receive()
+            return frame.get("user_id") == scene.agent["user_id"] and frame.get("status") == status
+
+        for status in ("Away", "Busy", "Online"):
+            set_status(stack, colleague, status)
+            set_status(stack, scene.agent, status)
+            until(lambda: is_told(status), f"the agent is {status}", interval=0)
         assert not [frame for frame in chat.seen if frame.get("user_id") == colleague["user_id"]]
 
 

@@ -46,6 +46,16 @@ def entries_and_decisions_agree(floor, customer):
     return until(agree, "log and decisions agree", timeout=20)
 
 
+def close(stack, agent, customer):
+    """Closes, and asks again while presence has not heard that the last decision is in the log."""
+
+    def is_closed():
+        answer = act(stack, agent, "close", conversation_of(customer))
+        return answer.status == 200 and answer.json["state"] == "closed"
+
+    until(is_closed, f"{conversation_of(customer)} is closed", timeout=20)
+
+
 def test_assignments_survive_the_death_of_presence(floor):
     stack = floor.stack
     agent, customers = floor.agent(), [floor.customer() for _ in range(4)]
@@ -109,21 +119,24 @@ def test_what_customers_ask_for_while_presence_is_down_is_made_good(floor):
 def test_a_decision_made_while_no_gateway_was_up_is_logged_when_one_is(floor):
     stack = floor.stack
     agent, customer = floor.agent(), floor.customer()
-    with floor.arrive(agent), stack.chat(customer) as chat:
-        write(chat)
-        served(chat, customer, agent)
-        stack.gateway.kill()
 
-    # Presence finds by itself that the agent is gone, and has nobody to tell.
-    def decided():
+    def pending():
+        """What presence has decided and not heard to be in the log."""
         answer = request(
             stack.ports["presence"], "GET", f"/internal/assignments/{conversation_of(customer)}?limit=10",
             headers={"X-Internal-Token": stack.token},
         )
         assert answer.status == 200, answer
-        return [decision["kind"] for decision in answer.json["decisions"]][:1] == ["transferred"]
+        return answer.json["answer"].get("decision")
 
-    until(decided, "the agent is lost", timeout=20)
+    with floor.arrive(agent), stack.chat(customer) as chat:
+        write(chat)
+        served(chat, customer, agent)
+        until(lambda: pending() is None, "presence knows of the entry")
+        stack.gateway.kill()
+
+    # Presence finds by itself that the agent is gone, and has nobody to tell.
+    assert until(pending, "the agent is lost", timeout=20)["kind"] == "transferred"
     # A restart of presence does not forget it either.
     stack.presence.kill()
     stack.presence.start()
@@ -162,8 +175,7 @@ def test_killed_right_after_the_ack_each_customer_gets_one_agent(floor, victim):
             assert kinds == ["AgentAssigned"], f"{customer['user_id']}, kill {index}: {kinds}"
             support.expect("Chat", content=f"message of {customer['user_id']}", timeout=10)
             support.expect("AgentAssigned", conversation_id=conversation_of(customer), timeout=10)
-            closed = done(stack, agent, "close", conversation_of(customer))
-            assert closed["state"] == "closed"
+            close(stack, agent, customer)
     for customer in customers:
         kinds = [entry["type"] for entry in entries_and_decisions_agree(floor, customer)]
         assert kinds == ["AgentAssigned", "ConversationClosed"]
@@ -185,11 +197,11 @@ def test_closing_while_the_gateway_dies_frees_the_place_once(floor):
     for index, customer in enumerate(customers):
         assert until(current, "one is served", timeout=20) == [customer["user_id"]]
 
-        def close():
+        def close_once():
             with contextlib.suppress(OSError):
                 act(stack, agent, "close", conversation_of(customer))
 
-        closing = threading.Thread(target=close)
+        closing = threading.Thread(target=close_once)
         closing.start()
         if index % 2 == 0:
             closing.join()
@@ -200,7 +212,7 @@ def test_closing_while_the_gateway_dies_frees_the_place_once(floor):
         stack.gateway.start()
         support = floor.arrive(agent)
         # It had been closed, or is now.
-        until(lambda: act(stack, agent, "close", conversation_of(customer)).status == 200, "it is closed", timeout=20)
+        close(stack, agent, customer)
     support.close()
     assert current() == []
     for customer in customers:
