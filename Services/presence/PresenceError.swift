@@ -50,7 +50,7 @@ extension PresenceError: ProblemConvertible {
         case .tooManyStatuses:
             Problem(507, .storageFull, "status: no room for another user's")
         case .unknownConversation: .notFound("conversation_id: no such conversation")
-        case .conversationClosed: Problem(409, .conflict, "conversation_id: closed; a new message opens it")
+        case .conversationClosed: Problem(409, .conversationClosed, "conversation_id: a new message opens it")
         case .notTheirConversation:
             .forbidden("requested_by: neither the assigned agent nor an administrator")
         case .decisionPending:

@@ -47,6 +47,7 @@ package enum ProblemCode: String, Sendable, CaseIterable {
     // presence
     case agentAtCapacity = "agent_at_capacity"
     case agentUnavailable = "agent_unavailable"
+    case conversationClosed = "conversation_closed"
     case queueFull = "queue_full"
 }
 

@@ -17,10 +17,10 @@ from urllib.parse import urlencode
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from chat_client import ENTRY_TYPES
 from http_client import request
 from waiting import Timeout
 
-ENTRY_TYPES = {"Chat", "Recall", "AgentAssigned", "Transferred", "ConversationClosed"}
 # Answers to a handshake, and close codes, after which a client comes again; 1006 stands for no code at all.
 RETRIED_STATUSES = {429, 503}
 RETRIED_CODES = {1000, 1001, 1006, 1009, 1013, 4408}

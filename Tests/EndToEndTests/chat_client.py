@@ -16,6 +16,9 @@ def address(port, user_id=None, session_id=None, user_type=None, query=None):
     text = urlencode({name: value for name, value in fields.items() if value is not None})
     return f"ws://127.0.0.1:{port}/ws" + (f"?{text}" if text else "")
 
+# What has a `seq`: the entries of a conversation's log.
+ENTRY_TYPES = {"Chat", "Recall", "AgentAssigned", "Transferred", "ConversationClosed"}
+
 
 class Connection:
     """One connection. `expect` looks for a frame, and keeps the others for later.

@@ -13,8 +13,8 @@ import secrets
 
 import pytest
 
-from async_client import ENTRY_TYPES, AsyncClient, eventually, running, seen
-from chat_client import Chat
+from async_client import AsyncClient, eventually, running, seen
+from chat_client import ENTRY_TYPES, Chat
 from stack import stack_with
 from waiting import until
 

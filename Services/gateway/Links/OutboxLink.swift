@@ -271,7 +271,8 @@ final class OutboxLink: Sendable {
                 return try await presence.call(.post, path, request, as: RoutingAnswer.self, requestID: requestID)
             } catch {
                 let problem = Self.refusal(error)
-                guard problem.code == .conflict, ContinuousClock.now < end else { throw problem }
+                // Another decision on its way into the log, or a request to route it still on its way to presence.
+                guard [.conflict, .notFound].contains(problem.code), ContinuousClock.now < end else { throw problem }
             }
             try await Task.sleep(for: Self.conflictPause)
         }

@@ -193,13 +193,21 @@ final class PresenceLink: PresenceReporting {
             progress.queueVersion = queue.version
             takers.onQueue(queue)
         }
-        if page.reset || !progress.isSettled {
-            // After a reset there is no telling what was missed: the difference to who is there now makes it good.
-            try await loadAll(&progress, takers)
-        } else {
-            let changes = progress.roster.apply(page.changes)
+        let changes = progress.roster.apply(page.changes)
+        if !changes.isEmpty { takers.onChanges(changes) }
+        // After a reset there is no telling what was missed: the difference to who is there now makes it good.
+        guard page.reset || !progress.isSettled else {
             progress.after = page.next
-            if !changes.isEmpty { takers.onChanges(changes) }
+            return
+        }
+        let snapshot = try await loadAll(&progress.roster, takers)
+        progress.isSettled = snapshot.settled
+        if page.reset {
+            // Changes after the first page's version, applied to the pages, give the present state.
+            progress.epoch = snapshot.epoch
+            progress.after = snapshot.next
+        } else {
+            progress.after = page.next
         }
     }
 
@@ -209,23 +217,21 @@ final class PresenceLink: PresenceReporting {
         return try await client.call(.get, path)
     }
 
-    private func loadAll(_ progress: inout Progress, _ takers: Takers) async throws {
-        var first: PresenceSnapshot?
-        var cursor: String?
-        progress.roster.beginSnapshot()
-        repeat {
-            let page = try await snapshotPage(after: cursor)
-            if first == nil { first = page }
-            let changes = progress.roster.takePage(page.users, now: .now())
+    /// Tells the difference between who was known and who is there.
+    ///
+    /// - Returns: The snapshot's first page.
+    private func loadAll(_ roster: inout PresenceRoster, _ takers: Takers) async throws -> PresenceSnapshot {
+        let first = try await snapshotPage(after: nil)
+        roster.beginSnapshot()
+        var page = first
+        while true {
+            let changes = roster.takePage(page.users, now: .now())
             if !changes.isEmpty { takers.onChanges(changes) }
-            cursor = page.nextCursor
-        } while cursor != nil
-        guard let first else { return }
-        let gone = progress.roster.endSnapshot(isSettled: first.settled, now: .now())
+            guard let cursor = page.nextCursor else { break }
+            page = try await snapshotPage(after: cursor)
+        }
+        let gone = roster.endSnapshot(isSettled: first.settled, now: .now())
         if !gone.isEmpty { takers.onChanges(gone) }
-        // Changes after the first page's version, applied to the pages, give the present state.
-        progress.epoch = first.epoch
-        progress.after = first.next
-        progress.isSettled = first.settled
+        return first
     }
 }
