@@ -80,7 +80,7 @@ class Cast:
             until(lambda: self.located(login["user_id"]), f"presence knows of {login['user_id']}")
         if sync is not None:
             chat.send({"type": "Sync", "cursors": sync})
-            chat.synced = chat.expect("Synced")
+            chat.synced = chat.expect("Synced", timeout=20)
         return chat
 
     def located(self, user_id):

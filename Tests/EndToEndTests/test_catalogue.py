@@ -92,7 +92,7 @@ def test_older_names(cast):
     chat, support, login, _ = cast.served()
     chat.send({"type": "Chat", "from": login["user_id"], "to": cast.agent()["user_id"], "content": "older"})
     chat.expect("Ack", seq=3)
-    got = support.expect("Chat", content="older")
+    got = support.expect("Chat", content="older", conversation_id=conversation(login))
     assert (got["from_user_id"], got["to_user_id"]) == (login["user_id"], cast.agent()["user_id"])
     assert not {"from", "to"} & set(got)
     chat.send({"type": "GetOnlineUsers"})
@@ -152,7 +152,7 @@ def test_every_device_of_both_gets_everything_once(cast):
         chat.send({"type": "Chat", "content": f"device {number}"})
         seq = chat.expect("Ack")["seq"]
         for one in (other, support, colleague):
-            one.expect("Chat", content=f"device {number}", seq=seq)
+            one.expect("Chat", content=f"device {number}", seq=seq, conversation_id=conversation(login))
     for one in (chat, other, support, colleague):
         one.settle()
         assert not [frame for frame in one.kept if frame["type"] in ("Ack", "Error")], one.kept
@@ -304,14 +304,14 @@ def test_recall(cast):
     device = cast.open(login)
     chat.send({"type": "Chat", "content": "oops", "client_id": "oops"})
     target = chat.expect("Ack", client_id="oops")["seq"]
-    support.expect("Chat", content="oops")
+    support.expect("Chat", content="oops", conversation_id=conversation(login))
     recall = {"type": "Recall", "conversation_id": conversation(login), "target_seq": target}
     chat.send({**recall, "client_id": "back"})
     ack = chat.expect("Ack", client_id="back")
     has_only(ack, "client_id", "id", "conversation_id", "seq", "timestamp")
     assert ack["seq"] == target + 1
     for one in (support, device):
-        entry = one.expect("Recall", seq=ack["seq"])
+        entry = one.expect("Recall", seq=ack["seq"], conversation_id=conversation(login))
         has_only(entry, *ENTRY, "target_seq", "client_id")
         assert (entry["from_user_id"], entry["target_seq"], entry["id"]) == (login["user_id"], target, ack["id"])
     # Again, from another device and without its client_id: the first one's Ack.
@@ -399,11 +399,12 @@ def test_agents_hear_who_comes_and_goes_and_a_customer_of_their_agent(cast):
     chat, support, login, _ = cast.served()
     colleague, stranger = cast.open(cast.agent(1)), cast.open(cast.customer())
     visitor = cast.customer()
-    cast.open(visitor).close()
+    visit = cast.open(visitor)
     for type, status in (("UserJoined", "Online"), ("UserLeft", "Offline")):
         frame = colleague.expect(type, user_id=visitor["user_id"], timeout=10)
         has_only(frame, "user_id", "user_name", "user_type", "status", "timestamp")
         assert (frame["status"], frame["user_type"]) == (status, "Kehu")
+        visit.close()
     support.close()
     assert chat.expect("UserLeft", timeout=10)["user_id"] == cast.agent()["user_id"]
     cast.open(cast.agent())

@@ -79,8 +79,7 @@ def test_the_queue_moves_up(cast, narrow):
     third.expect("Queued", position=1)
     support.expect("AgentAssigned", conversation_id=conversation(logins[1]))
     assert not [frame for frame in second.kept if frame["type"] == "Queued"]
-    support.send({"type": "Heartbeat"})
-    support.expect("Heartbeat")
+    support.settle()
     assert not [frame for frame in support.seen if frame.get("conversation_id") == conversation(logins[2])]
 
 
@@ -101,7 +100,8 @@ def test_an_end_is_an_entry_and_a_message_opens_anew(cast):
     anew = chat.expect("AgentAssigned", seq=5)
     assert (anew["agent_id"], anew["reason"]) == (cast.agent()["user_id"], "last_agent")
     # Who serves it again begins behind the end.
-    assert support.expect("Chat", content="one more thing", seq=4)["to_user_id"] is None
+    said = support.expect("Chat", content="one more thing", seq=4, conversation_id=conversation(login))
+    assert said["to_user_id"] is None
     support.expect("AgentAssigned", seq=5, conversation_id=conversation(login))
 
 
@@ -118,17 +118,23 @@ def test_a_transfer_hands_the_conversation_over(cast):
     for one in (support, colleague):
         assert one.expect("Transferred", conversation_id=conversation(login)) == entry
     ask(chat, "bonjour")
-    assert colleague.expect("Chat", content="bonjour")["to_user_id"] == to
+    assert colleague.expect("Chat", content="bonjour", conversation_id=conversation(login))["to_user_id"] == to
     # The new one was sent what was said since it was opened; the former one nothing more.
     assert colleague.expect("Chat", content="hello", conversation_id=conversation(login))["seq"] == 1
     support.settle()
-    assert not [frame for frame in support.seen if frame.get("content") == "bonjour"]
+    assert max(frame["seq"] for frame in support.seen if frame.get("conversation_id") == conversation(login)) == 3
 
 
-def test_back_to_the_queue_while_nobody_is_available(cast):
+def be(support, login, status):
+    support.send({"type": "Status", "status": status})
+    support.expect("Status", status=status, user_id=login["user_id"])
+
+
+def test_back_to_the_queue_until_somebody_is_available(cast):
     chat, support, login, _ = cast.served()
-    support.send({"type": "Status", "status": "Away"})
-    support.expect("Status", status="Away", user_id=cast.agent()["user_id"])
+    colleague = cast.open(cast.agent(1))
+    be(support, cast.agent(), "Away")
+    be(colleague, cast.agent(1), "Busy")
     answer = cast.route("transfer", login, cast.agent(), queue=True)
     assert answer.status == 200 and answer.json["state"] == "queued", answer
     entry = chat.expect("Transferred")
@@ -136,8 +142,9 @@ def test_back_to_the_queue_while_nobody_is_available(cast):
     assert (entry["agent_id"], entry["reason"]) == (None, "returned_to_queue")
     told = chat.expect("Queued")
     assert (told["position"], told["reason"]) == (1, "returned_to_queue")
-    support.send({"type": "Status", "status": "Online"})
-    assert chat.expect("AgentAssigned", timeout=10)["agent_id"] == cast.agent()["user_id"]
+    be(colleague, cast.agent(1), "Online")
+    assert chat.expect("AgentAssigned")["agent_id"] == cast.agent(1)["user_id"]
+    be(support, cast.agent(), "Online")
 
 
 def test_an_agent_takes_by_writing_and_by_asking(cast):
@@ -148,15 +155,13 @@ def test_an_agent_takes_by_writing_and_by_asking(cast):
     chat.expect("Chat", content="hello there", seq=1)
     entry = chat.expect("AgentAssigned", seq=2)
     assert (entry["agent_id"], entry["reason"]) == (cast.agent()["user_id"], "agent_wrote")
-    support.send({"type": "Status", "status": "Away"})
-    support.expect("Status", status="Away", user_id=cast.agent()["user_id"])
+    be(support, cast.agent(), "Away")
     ask(waiting)
     waiting.expect("Queued", reason="all_busy")
     answer = cast.route("assign", other, cast.agent())
     assert answer.status == 200 and answer.json["agent_id"] == cast.agent()["user_id"], answer
     assert waiting.expect("AgentAssigned")["reason"] == "agent_took"
-    support.send({"type": "Status", "status": "Online"})
-    support.expect("Status", status="Online", user_id=cast.agent()["user_id"])
+    be(support, cast.agent(), "Online")
 
 
 def test_the_decisions_are_explained(cast):
