@@ -20,7 +20,7 @@ CUSTOMERS, AGENTS, CAPACITY = 1000, 10, 5
 UNDISTURBED = 400
 SETTINGS = {
     "gateway.connections_per_address": 5000, "presence.agent_capacity": CAPACITY, "presence.leave_grace_ms": 300,
-    "presence.agent_grace_ms": 1500, "presence.first_response_ms": 0,
+    "presence.agent_grace_ms": 3000, "presence.first_response_ms": 0,
 }
 
 
@@ -76,10 +76,11 @@ class Agent:
         self.changes = []
         self.client = AsyncClient(stack.port, login, rng, on_entry=self.take, on_frame=self.hear)
         self.is_here = True
-        self.is_closing = False
+        self.is_closing = self.is_heard = False
 
     def hear(self, client, frame):
         assert frame["type"] != "Error", frame
+        self.is_heard |= frame["type"] == "Heartbeat"
 
     def take(self, client, entry):
         conversation = entry["conversation_id"]
@@ -149,6 +150,10 @@ class Agent:
         self.is_here = False
         await eventually(lambda: not self.is_closing, "what is being closed is closed")
         await eventually(lambda: self.open, "there is something to keep")
+        # The grace is counted from the last that was heard of them.
+        self.is_heard = False
+        self.client.send({"type": "Heartbeat"})
+        await eventually(lambda: self.is_heard, "the agent is heard")
         theirs, before = dict(self.open), self.client.connections
         self.client.leave()
         self.client.come_back()
