@@ -1,7 +1,7 @@
 # `make run` and `make test` are all that a fresh machine needs; `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit-test end-to-end-test build check format clean
+.PHONY: help run test unit-test end-to-end-test soak build check format clean
 
 SWIFT ?= swift
 # Statically linked against the Swift library, as it is shipped.
@@ -28,6 +28,11 @@ unit-test: ## the Swift tests alone
 end-to-end-test: build $(VENV)/ready ## the built binaries behind real nginx, driven by foreign clients (ARGS=…)
 	BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \
 	    $(VENV)/bin/python -m pytest Tests/EndToEndTests $(ARGS)
+
+soak: build $(VENV)/ready ## the long tests: twenty thousand messages through drops and kills
+	SOAK=1 BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \
+	    $(VENV)/bin/python -m pytest Tests/EndToEndTests/test_delivery.py Tests/EndToEndTests/test_crash.py \
+	    Tests/EndToEndTests/test_routing_load.py $(ARGS)
 
 build: ## the release executables
 	$(SWIFT) build $(RELEASE)

@@ -170,25 +170,35 @@ def test_every_device_of_both_gets_everything_once(cast):
 def errors(me, other, agent):
     """Frames of a served customer that are refused, with the code and, for a field, its name."""
     mine, foreign = conversation(me), conversation(other)
-    field = [
-        ({}, "type"), ({"type": 1}, "type"), (chat_to(agent, 7), "content"), (chat_to(agent, ""), "content"),
-        (chat_to(agent, "x" * 10_001), "content"), (chat_to(agent, content_type="Smell"), "content_type"),
-        (chat_to(agent, from_user_id=other["user_id"]), "from_user_id"), (chat_to({"user_id": "a b"}), "to_user_id"),
-        (chat_to(agent, file_id="../x"), "file_id"), (chat_to(agent, client_id="c" * 65), "client_id"),
-        ({"type": "Read", "seq": 1}, "conversation_id"),
-        ({"type": "Delivered", "conversation_id": mine, "seq": -1}, "seq"),
-        ({"type": "Read", "conversation_id": mine, "seq": "1"}, "seq"),
-        ({"type": "Typing", "conversation_id": mine}, "is_typing"),
-        ({"type": "Typing", "is_typing": True}, "conversation_id, to_user_id"),
-        ({"type": "Typing", "to": agent["user_id"], "conversation_id": mine, "is_typing": True}, "conversation_id, to"),
-        ({"type": "Recall", "conversation_id": mine, "target_seq": 0, "client_id": "r"}, "target_seq"),
-        ({"type": "HistoryRequest"}, "with, conversation_id"),
-        ({"type": "HistoryRequest", "conversation_id": mine, "limit": 201}, "limit"),
-        ({"type": "HistoryRequest", "conversation_id": mine, "before": 1, "after": 1}, "before, after"),
-        ({"type": "OnlineUsers", "user_type": "Boss"}, "user_type"),
-        ({"type": "Status", "status": "Offline"}, "status"), ({"type": "Sync", "cursors": []}, "cursors"),
-    ]
-    return [(frame, "invalid_field", name) for frame, name in field] + [
+    return [
+        ({}, "invalid_field", "type"), ({"type": 1}, "invalid_field", "type"),
+        (chat_to(agent, 7), "invalid_field", "content"), (chat_to(agent, ""), "content_empty", "content"),
+        (chat_to(agent, "x" * 10_001), "content_too_long", "content"),
+        (chat_to(agent, content_type="Smell"), "content_type_unknown", "content_type"),
+        (chat_to(agent, from_user_id=other["user_id"]), "sender_mismatch", "from_user_id"),
+        (chat_to({"user_id": "a b"}), "id_malformed", "to_user_id"),
+        (chat_to(agent, file_id="../x"), "id_malformed", "file_id"),
+        (chat_to(agent, client_id="c" * 65), "client_id_length", "client_id"),
+        ({"type": "Read", "seq": 1}, "invalid_field", "conversation_id"),
+        ({"type": "Delivered", "conversation_id": mine, "seq": -1}, "number_out_of_range", "seq"),
+        ({"type": "Read", "conversation_id": mine, "seq": "1"}, "invalid_field", "seq"),
+        ({"type": "Typing", "conversation_id": mine}, "invalid_field", "is_typing"),
+        ({"type": "Typing", "is_typing": True}, "target_ambiguous", "conversation_id, to_user_id"),
+        (
+            {"type": "Typing", "to": agent["user_id"], "conversation_id": mine, "is_typing": True},
+            "target_ambiguous", "conversation_id, to",
+        ),
+        (
+            {"type": "Recall", "conversation_id": mine, "target_seq": 0, "client_id": "r"},
+            "number_out_of_range", "target_seq",
+        ),
+        ({"type": "HistoryRequest"}, "target_ambiguous", "with, conversation_id"),
+        ({"type": "HistoryRequest", "conversation_id": mine, "limit": 201}, "number_out_of_range", "limit"),
+        ({"type": "HistoryRequest", "conversation_id": mine, "before": 1, "after": 1}, "both_bounds", "before, after"),
+        ({"type": "OnlineUsers", "user_type": "Boss"}, "user_type_unknown", "user_type"),
+        ({"type": "Status", "status": "Offline"}, "status_unknown", "status"),
+        ({"type": "Sync", "cursors": []}, "invalid_field", "cursors"),
+        ('{"type":"Sync","cursors":{"c:a":1,"c:a":1}}', "cursor_repeated", "cursors"),
         ("{", "malformed_json", ""), ("[]", "malformed_json", ""), ('{"type":"Chat","type":"Chat"}', "malformed_json", "type"),
         ({"type": "Shout", "client_id": "s"}, "unknown_type", "type"),
         ({"type": "Welcome"}, "unknown_type", "type"), ({"type": "Ack", "seq": 1}, "unknown_type", "type"),
@@ -235,7 +245,7 @@ def test_an_agent_has_to_name_somebody(cast):
     support = cast.open(cast.agent())
     support.send({"type": "Chat", "content": "to whom?", "client_id": "w"})
     error = support.expect("Error", client_id="w")
-    assert error["code"] == "invalid_field" and error["message"].startswith("to_user_id: ")
+    assert error["code"] == "recipient_required" and error["message"].startswith("to_user_id: ")
 
 
 # Delivered, Read

@@ -7,8 +7,15 @@ struct FrameProblem: Error, Equatable {
     /// Names the field and the rule.
     let message: String
 
-    static func field(_ name: StaticString, _ rule: String) -> FrameProblem {
-        FrameProblem(code: .invalidField, message: "\(name): \(rule)")
+    /// A member that breaks a rule.
+    ///
+    /// - Parameters:
+    ///   - name: The member.
+    ///   - rule: What it must be.
+    ///   - code: The rule's own; by default that of a member that is missing or of another JSON type.
+    /// - Returns: The problem.
+    static func field(_ name: StaticString, _ rule: String, _ code: ProblemCode = .invalidField) -> FrameProblem {
+        FrameProblem(code: code, message: "\(name): \(rule)")
     }
 }
 
@@ -155,13 +162,15 @@ enum ClientFrame {
         }
         var chat = ChatFrame(content: content)
         if let from = members[.from] {
-            guard from.kind == .string, from.text == sender else {
-                throw .field("from_user_id", "must be the session's own user")
-            }
+            let rule = "must be the session's own user"
+            guard from.kind == .string else { throw .field("from_user_id", rule) }
+            guard from.text == sender else { throw .field("from_user_id", rule, .senderMismatch) }
         }
         if let contentType = members[.contentType] {
+            let rule = "must be Text, Image, File, Voice or Video"
+            guard contentType.kind == .string else { throw .field("content_type", rule) }
             guard let known = ContentType(wire: contentType) else {
-                throw .field("content_type", "must be Text, Image, File, Voice or Video")
+                throw .field("content_type", rule, .contentTypeUnknown)
             }
             chat.contentType = known
         }
@@ -169,12 +178,14 @@ enum ClientFrame {
         chat.fileID = try members.name(.fileID, "file_id")
         chat.clientID = clientID
         let isEmptyAllowed = chat.fileID != nil
-        guard !content.bytes.isEmpty || isEmptyAllowed else { throw .field("content", "must not be empty") }
+        guard !content.bytes.isEmpty || isEmptyAllowed else {
+            throw .field("content", "must not be empty", .contentEmpty)
+        }
         // A scalar has at least one byte, so most texts need no counting.
         guard
             content.bytes.count <= ChatFrame.contentScalarsMax
                 || JSONEscapes.scalarCount(content) <= ChatFrame.contentScalarsMax
-        else { throw .field("content", "at most \(ChatFrame.contentScalarsMax) characters") }
+        else { throw .field("content", "at most \(ChatFrame.contentScalarsMax) characters", .contentTooLong) }
         return chat
     }
 
@@ -184,7 +195,7 @@ enum ClientFrame {
         _ echo: FrameEcho
     ) throws(FrameProblem) -> Receipt {
         let conversationID = try members.requiredConversation(echo)
-        guard let sequence = members[.sequence]?.wholeNumber, sequence >= 0 else {
+        guard let sequence = try members.integer(.sequence, "seq", in: 0...JSONSlice.wholeNumberMax) else {
             throw .field("seq", "must be a whole number from 0 on")
         }
         return Receipt(kind: kind, conversationID: conversationID, sequence: sequence)
@@ -201,17 +212,17 @@ enum ClientFrame {
             try scanner.beginObject()
             while let (key, value) = try scanner.nextMember() {
                 guard cursors.count < cursorsMax else {
-                    throw FrameProblem.field("cursors", "at most \(cursorsMax) conversations")
+                    throw FrameProblem.field("cursors", "at most \(cursorsMax) conversations", .tooManyCursors)
                 }
                 guard let name = FrameMembers.conversationName(key) else {
                     let longest = FrameMembers.conversationBytesMax
-                    throw FrameProblem.field("cursors", "a conversation has 1 to \(longest) bytes")
+                    throw FrameProblem.field("cursors", "a conversation has 1 to \(longest) bytes", .idMalformed)
                 }
                 guard let sequence = value.wholeNumber else {
                     throw FrameProblem.field("cursors", "each must be a whole number")
                 }
                 guard names.insert(name).inserted else {
-                    throw FrameProblem.field("cursors", "a conversation is given twice")
+                    throw FrameProblem.field("cursors", "a conversation is given twice", .cursorRepeated)
                 }
                 cursors.append(SyncCursor(conversationID: name, sequence: sequence))
             }
@@ -228,7 +239,7 @@ enum ClientFrame {
         let conversationID = try members.optionalConversation(echo)
         let addressee = try members.name(.to, "to_user_id")
         guard (conversationID == nil) != (addressee == nil) else {
-            throw .field("conversation_id, to_user_id", "one of them is required, and only one")
+            throw .field("conversation_id, to_user_id", "one of them is required, and only one", .targetAmbiguous)
         }
         let isTyping: Bool
         switch members[.isTyping]?.kind {
@@ -241,7 +252,7 @@ enum ClientFrame {
 
     private static func decodeRecall(_ members: FrameMembers, _ echo: FrameEcho) throws(FrameProblem) -> RecallFrame {
         let conversationID = try members.requiredConversation(echo)
-        guard let target = members[.targetSequence]?.wholeNumber, target >= 1 else {
+        guard let target = try members.integer(.targetSequence, "target_seq", in: 1...JSONSlice.wholeNumberMax) else {
             throw .field("target_seq", "must be a whole number from 1 on")
         }
         return RecallFrame(conversationID: conversationID, targetSequence: target, clientID: echo.clientID)

@@ -123,10 +123,9 @@ struct FrameMembers {
 
     /// The `conversation_id` that the echo holds already.
     func requiredConversation(_ echo: FrameEcho) throws(FrameProblem) -> String {
-        guard let name = echo.conversationID else {
-            throw .field("conversation_id", "must be a string of 1 to \(Self.conversationBytesMax) bytes")
-        }
-        return name
+        if let name = echo.conversationID { return name }
+        let rule = "must be a string of 1 to \(Self.conversationBytesMax) bytes"
+        throw .field("conversation_id", rule, self[.conversationID]?.kind == .string ? .idMalformed : .invalidField)
     }
 
     /// The same where it may be left out.
@@ -143,7 +142,7 @@ struct FrameMembers {
             text.utf8.count <= Identifier.clientIDLengthMax
                 || text.unicodeScalars.count <= Identifier.clientIDLengthMax
         else {
-            throw .field("client_id", "must have 1 to \(Identifier.clientIDLengthMax) characters")
+            throw .field("client_id", "must have 1 to \(Identifier.clientIDLengthMax) characters", .clientIDLength)
         }
         return text
     }
@@ -151,33 +150,36 @@ struct FrameMembers {
     /// A user's or a file's id.
     func name(_ name: Name, _ field: StaticString) throws(FrameProblem) -> String? {
         guard let slice = self[name] else { return nil }
-        guard slice.kind == .string, slice.withoutEscapes({ Identifier.isUserID($0) }) else {
-            throw .field(field, "must be 1 to \(Identifier.userIDLengthMax) of A-Z a-z 0-9 _ . -")
-        }
+        let rule = "must be 1 to \(Identifier.userIDLengthMax) of A-Z a-z 0-9 _ . -"
+        guard slice.kind == .string else { throw .field(field, rule) }
+        guard slice.withoutEscapes({ Identifier.isUserID($0) }) else { throw .field(field, rule, .idMalformed) }
         return slice.text
     }
 
     func integer(_ name: Name, _ field: StaticString, in range: ClosedRange<Int>) throws(FrameProblem) -> Int? {
         guard let slice = self[name] else { return nil }
-        guard let value = slice.wholeNumber, range.contains(value) else {
-            throw .field(field, "must be a whole number from \(range.lowerBound) to \(range.upperBound)")
-        }
+        let isOpen = range.upperBound == JSONSlice.wholeNumberMax
+        let rule = "must be a whole number from \(range.lowerBound) \(isOpen ? "on" : "to \(range.upperBound)")"
+        guard let value = slice.wholeNumber else { throw .field(field, rule) }
+        guard range.contains(value) else { throw .field(field, rule, .numberOutOfRange) }
         return value
     }
 
     func userType() throws(FrameProblem) -> UserType? {
         guard let slice = self[.userType] else { return nil }
-        guard slice.kind == .string, let type = UserType(wire: slice.text) else {
-            throw .field("user_type", "must be Kehu or Kefu")
-        }
+        let rule = "must be Kehu or Kefu"
+        guard slice.kind == .string else { throw .field("user_type", rule) }
+        guard let type = UserType(wire: slice.text) else { throw .field("user_type", rule, .userTypeUnknown) }
         return type
     }
 
     func chosenStatus() throws(FrameProblem) -> PresenceStatus {
+        let rule = "must be Online, Busy or Away"
+        guard let slice = self[.status], slice.kind == .string else { throw .field("status", rule) }
         // Offline is not chosen: it is having no connection.
-        guard let slice = self[.status], slice.kind == .string, let status = PresenceStatus(rawValue: slice.text),
-            status != .offline
-        else { throw .field("status", "must be Online, Busy or Away") }
+        guard let status = PresenceStatus(rawValue: slice.text), status != .offline else {
+            throw .field("status", rule, .statusUnknown)
+        }
         return status
     }
 }

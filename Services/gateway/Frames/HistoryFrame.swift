@@ -28,13 +28,13 @@ extension HistoryFrame {
         let with = try members.name(.with, "with")
         let conversationID = try members.optionalConversation(echo)
         guard (with == nil) != (conversationID == nil) else {
-            throw .field("with, conversation_id", "one of them is required, and only one")
+            throw .field("with, conversation_id", "one of them is required, and only one", .targetAmbiguous)
         }
-        guard with != sender else { throw .field("with", "must be another user's id") }
+        guard with != sender else { throw .field("with", "must be another user's id", .recipientForbidden) }
         let limit = try members.integer(.limit, "limit", in: Self.limits)
         let before = try members.integer(.before, "before", in: Self.befores)
         let after = try members.integer(.after, "after", in: Self.afters)
-        guard before == nil || after == nil else { throw .field("before, after", "give one of them") }
+        guard before == nil || after == nil else { throw .field("before, after", "give one of them", .bothBounds) }
         self.init(with: with, conversationID: conversationID, before: before, after: after, limit: limit)
     }
 }

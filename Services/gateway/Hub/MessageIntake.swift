@@ -83,7 +83,7 @@ final class MessageIntake {
     /// Where a customer's message without addressee goes; an agent has to name somebody.
     private static func ownConversation(_ identity: Identity) throws(FrameProblem) -> String {
         guard identity.userType == .customer else {
-            throw .field("to_user_id", "is required from an agent")
+            throw .field("to_user_id", "is required from an agent", .recipientRequired)
         }
         return ConversationName.ofCustomer(identity.userID)
     }
