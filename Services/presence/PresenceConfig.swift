@@ -52,11 +52,25 @@ struct PresenceConfig: Sendable {
     /// A thousand numbers a millisecond: no earlier process can have come as far.
     func firstRegistration(at time: Timestamp) -> Int { Int(time.milliseconds) * 1000 }
 
-    /// A routing table of what the store has.
-    func makeRoutingTable(_ store: any RoutingStore) async throws -> RoutingTable {
-        RoutingTable(limits: routingLimits, live: try await store.liveConversations(), now: .now()) {
+    /// Routing as the store has it.
+    func makeRouting(
+        _ store: any RoutingStore,
+        feed: ChangeFeed,
+        log: Log,
+        metrics: Metrics
+    ) async throws -> Routing {
+        let table = RoutingTable(limits: routingLimits, live: try await store.liveConversations(), now: .now()) {
             "r-" + SecureRandom.token(bytes: 12)
         }
+        return Routing(
+            table,
+            store: store,
+            feed: feed,
+            queueInterval: queueInterval,
+            log: log,
+            metrics: RoutingMetrics(metrics, feed: feed),
+            clock: { Moment.now() }
+        )
     }
 
     /// An empty feed with an epoch of its own.

@@ -19,15 +19,11 @@ enum PresenceMain {
             let database = try await PresenceSchema.open(path: config.databasePath)
             let store = SQLiteStatusStore(database)
             let feed = config.makeFeed()
-            let routingStore = SQLiteRoutingStore(database)
-            let routing = Routing(
-                try await config.makeRoutingTable(routingStore),
-                store: routingStore,
+            let routing = try await config.makeRouting(
+                SQLiteRoutingStore(database),
                 feed: feed,
-                queueInterval: config.queueInterval,
                 log: process.log,
-                metrics: RoutingMetrics(process.metrics, feed: feed),
-                clock: { Moment.now() }
+                metrics: process.metrics
             )
             let presence = Presence(
                 PresenceState(

@@ -12,7 +12,9 @@ package import Core
 package struct AssignmentRequest: Codable, Sendable, Equatable {
     package var conversationID: String
     package var customerID: String
-    /// The message's sequence: one that the conversation's last closing has passed asks for nothing any more.
+    /// The message's sequence: below that of the newest decision's entry it asks for nothing any more.
+    ///
+    /// A message that a close overtook is asked for with the closed entry's own sequence.
     package var seq: Int
     /// The agent whom the customer named: preferred.
     package var agentID: String?
@@ -49,9 +51,10 @@ package struct AssignmentRequest: Codable, Sendable, Equatable {
 /// `POST /internal/assignments/{assign,transfer,close}` (presence): what somebody asks for by hand.
 ///
 /// `assign` names the agent: any agent may take a waiting conversation for themselves; else the assigned agent or an
-/// administrator. `transfer` names the agent, or says `queue`. `close` has `seq`. The answer is a `RoutingAnswer`;
-/// 403 `forbidden`, 404 `not_found`, 409 `agent_at_capacity`, `agent_unavailable`, `conflict` (another decision of the
-/// conversation's is not in the log yet: ask again), 422 for an unknown agent.
+/// administrator. `transfer` names the agent, or says `queue`; to assign an open one to another agent is a transfer.
+/// `close` has `seq`. The answer is a `RoutingAnswer`; 403 `forbidden`, 404 `not_found` (never routed), 409
+/// `agent_at_capacity`, `agent_unavailable`, `conflict` (closed, or another decision of the conversation's is not in
+/// the log yet: ask again), 422 for an unknown agent.
 ///
 /// ```json
 /// {"conversation_id":"c:user123","agent_id":"support002","queue":false,"requested_by":"support001","is_admin":false,
@@ -183,7 +186,8 @@ package struct FirstResponse: Codable, Sendable, Equatable {
     }
 }
 
-/// The answer of `GET /internal/assignments/{conversation_id}?limit=N` (presence): the recorded decisions, newest first.
+/// The answer of `GET /internal/assignments/{conversation_id}?limit=N` (presence): the recorded decisions, at most 200,
+/// newest first.
 ///
 /// ```json
 /// {"answer":{"conversation_id":"c:user123","state":"open","agent_id":"support001","reason":"least_loaded",

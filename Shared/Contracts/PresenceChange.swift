@@ -4,6 +4,7 @@ package import Core
 ///
 /// It ends at once when there is a change past `after`, a decision to offer, or a queue other than version `queue`.
 /// Without `epoch` the answer is a reset that names the epoch and its newest version. `wait` is in seconds, 0…25.
+/// Versions of the queue begin at 1: ask with 0 first. Who leaves `queue` out does not follow it.
 /// After a reset load `GET /internal/users`, and go on after the version that its first page names.
 ///
 /// ```json
@@ -21,7 +22,8 @@ package struct PresenceChangePage: Codable, Sendable, Equatable {
     package var changes: [PresenceChange]
     /// Routing decisions whose entry is not in the log yet: to be appended.
     ///
-    /// Each is offered again, to whoever asks, every few seconds until it is reported as logged (DESIGN R9).
+    /// Each is offered to one asker, and again to whoever asks, every 2 seconds until it is reported as logged (DESIGN
+    /// R9); with a reset too.
     package var decisions: [RoutingDecision]?
     /// The queue, when its version is not the one that the asker has.
     package var queue: WaitingQueue?

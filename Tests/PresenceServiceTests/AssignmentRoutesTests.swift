@@ -21,7 +21,8 @@ struct AssignmentRoutesTests {
         _ rest: String = #""queue":true"#,
         isAdmin: Bool = false
     ) -> String {
-        #"{"conversation_id":"c:\#(customerID)","requested_by":"\#(requester)","is_admin":\#(isAdmin),"seq":1,\#(rest)}"#
+        #"{"conversation_id":"c:\#(customerID)","requested_by":"\#(requester)","is_admin":\#(isAdmin),"#
+            + #""seq":1,\#(rest)}"#
     }
 
     /// Reports the entry of the answer's decision.
@@ -189,8 +190,8 @@ struct AssignmentRoutesTests {
         await driver.settle()
         try await log(driver, await driver.need("u1"), seq: 2)
         await driver.pass(60_000)
-        let leave =
-            #"{"gateway_id":"g1","registration":\#(number),"first":4,"events":[{"kind":"leave","user_id":"a1","silent_ms":50000}]}"#
+        let event = #"{"kind":"leave","user_id":"a1","silent_ms":50000}"#
+        let leave = #"{"gateway_id":"g1","registration":\#(number),"first":4,"events":[\#(event)]}"#
         #expect(try await driver.send(.post, "/internal/events", leave).status == 200)
         // In the grace after a drop everyone still sees them, and routing does not count on them.
         #expect(try await driver.users("/api/presence", as: "u1:Kehu") == ["a1"])

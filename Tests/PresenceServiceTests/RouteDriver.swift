@@ -69,32 +69,9 @@ final class RouteDriver: Sendable {
             tellRouting: { routing.inbox.follow($0) }
         )
         var router = Router()
-        router.mount(
-            PresenceRoutes(
-                presence: presence,
-                authenticate: { request in
-                    // The test's session is the caller's name, with the type after it.
-                    let parts = (request.headers["X-Session-Id"] ?? "").split(separator: ":")
-                    guard parts.count == 2, let type = UserType(wire: parts[1]) else {
-                        throw Problem.unauthenticated("no session")
-                    }
-                    return Caller(userID: String(parts[0]), userName: "name", userType: type)
-                },
-                lookUp: { userID, _ in accounts.first { $0.userID == userID } }
-            )
-        )
+        router.mount(Self.presenceRoutes(presence, accounts))
         router.mount(InternalRoutes(presence: presence, clock: clock))
-        let lookUp: @Sendable ([String]) -> [UserSummary] = { userIDs in
-            accounts.filter { userIDs.contains($0.userID) }.map {
-                UserSummary(
-                    userID: $0.userID,
-                    userName: $0.userName,
-                    userType: $0.userType,
-                    disabled: false,
-                    capacity: capacities[$0.userID]
-                )
-            }
-        }
+        let lookUp = Self.lookUp(accounts, capacities)
         router.mount(AssignmentRoutes(routing: routing, lookUp: { userID, _ in lookUp([userID]) }))
         keeper = CapacityKeeper(routing: routing, clock: clock, lookUp: { lookUp($0) })
         loop = Task { await routing.run() }
@@ -110,6 +87,38 @@ final class RouteDriver: Sendable {
     }
 
     deinit { loop.cancel() }
+
+    private static func presenceRoutes(_ presence: Presence, _ accounts: [PresenceTable.Identity]) -> PresenceRoutes {
+        PresenceRoutes(
+            presence: presence,
+            authenticate: { request in
+                // The test's session is the caller's name, with the type after it.
+                let parts = (request.headers["X-Session-Id"] ?? "").split(separator: ":")
+                guard parts.count == 2, let type = UserType(wire: parts[1]) else {
+                    throw Problem.unauthenticated("no session")
+                }
+                return Caller(userID: String(parts[0]), userName: "name", userType: type)
+            },
+            lookUp: { userID, _ in accounts.first { $0.userID == userID } }
+        )
+    }
+
+    private static func lookUp(
+        _ accounts: [PresenceTable.Identity],
+        _ capacities: [String: Int]
+    ) -> @Sendable ([String]) -> [UserSummary] {
+        { userIDs in
+            accounts.filter { userIDs.contains($0.userID) }.map {
+                UserSummary(
+                    userID: $0.userID,
+                    userName: $0.userName,
+                    userType: $0.userType,
+                    disabled: false,
+                    capacity: capacities[$0.userID]
+                )
+            }
+        }
+    }
 
     private final class ClockHolder: Sendable {
         private let moment = Mutex(Moment.start)
@@ -139,8 +148,8 @@ final class RouteDriver: Sendable {
     /// A customer's message that needs an agent.
     @discardableResult
     func need(_ customerID: String, seq: Int = 1) async -> [String: any Sendable] {
-        let body =
-            #"{"conversation_id":"c:\#(customerID)","customer_id":"\#(customerID)","seq":\#(seq),"requested_by":"\#(customerID)","requester_type":"Kehu"}"#
+        let customer = #""conversation_id":"c:\#(customerID)","customer_id":"\#(customerID)""#
+        let body = #"{\#(customer),"seq":\#(seq),"requested_by":"\#(customerID)","requester_type":"Kehu"}"#
         return (try? await send(.post, "/internal/assignments", body).json) ?? [:]
     }
 

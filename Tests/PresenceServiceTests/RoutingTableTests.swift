@@ -182,7 +182,7 @@ struct RoutingChoiceTests {
         }
         #expect(driver.waiting.count == 1000)
         #expect(driver.waiting.first == "w1000")
-        // Tens of milliseconds when built for release; a square would be minutes.
-        #expect(elapsed < .seconds(20), "\(elapsed)")
+        // Under a second on an idle machine, also built for debugging; a square would be minutes.
+        #expect(elapsed < .seconds(60), "\(elapsed)")
     }
 }

@@ -5,8 +5,8 @@ import ServiceKit
 /// The owner of the routing table: commands and news come through its inbox, one group after the other, and each group
 /// is one commit.
 ///
-/// Answers, offers and the queue are told after the commit. When it fails, the table is loaded from the store again, and
-/// whoever asked gets 503 and asks again.
+/// Answers, offers and the queue are told after the commit. When it fails, the table is loaded from the store again,
+/// and whoever asked gets 503 and asks again.
 actor Routing {
     nonisolated let inbox = RoutingInbox()
     /// Says that an agent has come or gone, or that time has passed: for who keeps up what is known of them.

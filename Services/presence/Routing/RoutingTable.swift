@@ -3,9 +3,9 @@ import Core
 
 /// Which agent has which customer's conversation, and who waits: every rule of routing, as a pure state machine.
 ///
-/// Commands and time come in; answers come out, and what is to be stored gathers until `takeEffects`. The indexes (line,
-/// slots, deadlines) are derived from the rows in one place, `place`, so that a table loaded from the store is the same
-/// as the one that wrote it.
+/// Commands and time come in; answers come out, and what is to be stored gathers until `takeEffects`. The indexes
+/// (line, slots, deadlines) are derived from the rows in one place, `index`, so that a table loaded from the store is
+/// the same as the one that wrote it.
 struct RoutingTable: Sendable {
     /// The spans and bounds that routing is run with.
     struct Limits: Sendable, Equatable {
