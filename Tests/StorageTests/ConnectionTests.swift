@@ -209,4 +209,28 @@ struct ConnectionTests {
         #expect(stat(directory.file("test.db-wal"), &status) == 0)
         #expect(status.st_size == 0)
     }
+
+    @Test("tells what each prepared statement has cost, and how it would be run")
+    func statistics() throws {
+        let db = try open()
+        try db.execute("CREATE TABLE t (x INTEGER PRIMARY KEY, y)")
+        let insert = try db.prepare("INSERT INTO t (y) VALUES (?)")
+        for value in 1...20 {
+            try insert.bind(value, at: 1)
+            try insert.run()
+        }
+        let (scan, search) = ("SELECT sum(y) FROM t", "SELECT y FROM t WHERE x = ?")
+        #expect(try db.first(scan) { $0.int(0) } == 210)
+        #expect(try db.first(search, 7) { $0.int(0) } == 7)
+        let statistics = Dictionary(uniqueKeysWithValues: try db.statistics().map { ($0.sql, $0) })
+        #expect(statistics[insert.sql]?.runs == 20)
+        #expect(statistics[search]?.runs == 1)
+        let steps = try #require(statistics[scan]?.steps)
+        #expect(steps > 20)
+        #expect(try #require(statistics[search]?.steps) < steps)
+        #expect(try db.queryPlan(scan) == ["SCAN t"])
+        #expect(try db.queryPlan(search) == ["SEARCH t USING INTEGER PRIMARY KEY (rowid=?)"])
+        db.close()
+        #expect(throws: SQLiteError.self) { try db.statistics() }
+    }
 }

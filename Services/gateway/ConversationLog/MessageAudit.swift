@@ -1,6 +1,7 @@
 import Core
 
-/// Counts and logs what a commit has made of each message: ids and sizes, never contents.
+/// Counts and logs what a commit has made of each message, and logs recalls and what routing did: ids and sizes, never
+/// contents.
 ///
 /// The lines of one commit are put together and written at once, on the writer's thread: a message costs some tens of
 /// nanoseconds here, and a line written by itself more than the rest of its way.
@@ -15,12 +16,13 @@ struct MessageAudit: Sendable {
         var (accepted, repeated, failed) = (0, 0, 0)
         for batch in batches {
             for append in batch.appends {
+                let isMessage = append.kind == .chat
                 switch append.outcome {
                 case .appended(let sequence, _):
-                    accepted += 1
+                    accepted += isMessage ? 1 : 0
                     if isLogged { writeLine(append, sequence, batch, now, to: &lines) }
-                case .repeated: repeated += 1
-                case .failed, .pending: failed += 1
+                case .repeated: repeated += isMessage ? 1 : 0
+                case .failed, .pending: failed += isMessage ? 1 : 0
                 }
             }
         }
@@ -37,7 +39,9 @@ struct MessageAudit: Sendable {
     ) {
         lines.append(#"{"ts":""#)
         now.write(into: lines.reserve(Timestamp.wireLength).assumingMemoryBound(to: UInt8.self))
-        lines.append(#"","level":"info","service":"gateway","event":"message_accepted","#)
+        lines.append(#"","level":"info","service":"gateway","event":""#)
+        lines.append(Self.event(append.kind))
+        lines.append(#"","#)
         // `"id":…,"conversation_id":…,"timestamp":…`, as the entry has them.
         lines.append(UnsafeRawBufferPointer(rebasing: batch.bytes.waiting[append.acknowledged]))
         lines.append(#","seq":"#)
@@ -47,5 +51,15 @@ struct MessageAudit: Sendable {
         lines.append(#"","bytes":"#)
         lines.append(decimal: append.text.count)
         lines.append("}\n")
+    }
+
+    private static func event(_ kind: EntryKind) -> StaticString {
+        switch kind {
+        case .chat: "message_accepted"
+        case .recall: "message_recalled"
+        case .assigned: "conversation_assigned"
+        case .transferred: "conversation_transferred"
+        case .closed: "conversation_closed"
+        }
     }
 }

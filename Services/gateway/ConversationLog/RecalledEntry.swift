@@ -2,7 +2,9 @@ import Core
 
 /// Writes the stored text of a message that was recalled (DESIGN R13).
 enum RecalledEntry {
-    /// What is left of a `Chat`: who wrote to whom and when, and its `client_id`, so that a repeat of it is still found.
+    /// What is left of a `Chat`: who wrote to whom and when.
+    ///
+    /// Its `client_id` stays as well, so that a repeat of it is still found.
     ///
     /// - Parameters:
     ///   - text: The message's stored text.

@@ -84,9 +84,9 @@ final class LogCommitter {
             committed(Handover(work.batches))
             work.batches = []
         }
-        var moves: [PositionMove] = []
+        let moves: [PositionMove]
         do {
-            try connection.transaction { moves = try store(work) }
+            moves = try connection.transaction { try store(work) }
             let waiting = tail.add(entries.endCommit(work.batches))
             if waiting >= LogIndexer.runEntries { indexer.runSoon() }
         } catch {

@@ -72,7 +72,10 @@ extension LogReader {
     /// What is due after an item, oldest first.
     func outbox(after number: Int64, limit: Int) throws -> [OutboxItem] {
         try connection.rows(
-            "SELECT \(OutboxItem.columns) FROM outbox o JOIN conversation n ON n.c = o.c WHERE o.n > ? ORDER BY o.n LIMIT ?",
+            """
+            SELECT \(OutboxItem.columns) FROM outbox o JOIN conversation n ON n.c = o.c
+            WHERE o.n > ? ORDER BY o.n LIMIT ?
+            """,
             number,
             max(limit, 0),
             read: OutboxItem.init
