@@ -1,7 +1,7 @@
 /// What one connection is sent of its conversations, and when: the whole of its delivery, without any I/O.
 ///
-/// Inputs are live entries, answers of the log, the client's `Sync`, and pongs; what to send, and what to read next, come
-/// out. A simulation can drive it as a connection does (DESIGN §4, Invariants 2 and 4, R7).
+/// Inputs are live entries, answers of the log, the client's `Sync`, and pongs; what to send, and what to read next,
+/// come out. A simulation can drive it as a connection does (DESIGN §4, Invariants 2 and 4, R7).
 struct DeliveryState {
     /// What the connection waits for before anything with a `seq` is sent.
     enum Phase: Equatable {

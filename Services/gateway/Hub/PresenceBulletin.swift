@@ -16,20 +16,29 @@ struct PresenceBulletin: Sendable {
     /// The most changes in one batch: they have to fit into what may wait for an agent.
     static let batchMax = 500
 
-    private var changes: [String: PresenceChange] = [:]
+    private struct Gathered {
+        var change: PresenceChange
+        /// Whether the batch before left the user shown as not there.
+        let wasAbsent: Bool
+    }
+
+    private var changes: [String: Gathered] = [:]
+    /// Users in the order of their first change; one whose changes came to nothing is still here.
     private var order: ArraySlice<String> = []
 
     /// Adds a change.
     mutating func add(_ change: PresenceChange) {
         guard let earlier = changes[change.userID] else {
             order.append(change.userID)
-            changes[change.userID] = change
+            changes[change.userID] = Gathered(change: change, wasAbsent: change.kind == .joined)
             return
         }
+        // Who has come and gone meanwhile was never there for anybody.
+        if change.kind == .left, earlier.wasAbsent { return changes[change.userID] = nil }
         var merged = change
         // Who has come and then changed their status has come, with that status.
-        if change.kind == .status, earlier.kind == .joined { merged.kind = .joined }
-        changes[change.userID] = merged
+        if change.kind == .status, earlier.change.kind == .joined { merged.kind = .joined }
+        changes[change.userID] = Gathered(change: merged, wasAbsent: earlier.wasAbsent)
     }
 
     /// The next batch, in the order in which users first changed.
@@ -37,9 +46,9 @@ struct PresenceBulletin: Sendable {
         let batch = order.prefix(Self.batchMax)
         order = order.dropFirst(Self.batchMax)
         return batch.compactMap { userID in
-            changes.removeValue(forKey: userID).map {
-                PresenceNewsFrame(userID: userID, isOfAgent: $0.userType == .agent, text: ServerFrame.presence($0))
-            }
+            guard let change = changes.removeValue(forKey: userID)?.change else { return nil }
+            let isOfAgent = change.userType == .agent
+            return PresenceNewsFrame(userID: userID, isOfAgent: isOfAgent, text: ServerFrame.presence(change))
         }
     }
 }

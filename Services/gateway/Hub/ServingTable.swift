@@ -1,4 +1,5 @@
-/// Which agent serves each customer who is connected here: a customer hears of that agent's presence, and of no other's.
+/// Which agent serves each customer who is connected here: a customer hears of that agent's presence, and of nobody
+/// else's.
 struct ServingTable {
     private var agents: [String: String] = [:]
     private var customers: [String: Set<String>] = [:]
