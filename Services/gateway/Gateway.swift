@@ -65,6 +65,11 @@ final class Gateway: Sendable {
 
     /// A commit's batches: every shard serves its own connections; on the log's thread.
     func committed(_ batches: Handover<[AppendBatch]>) {
+        for batch in batches.value {
+            for decision in batch.decisions where decision.agentID != nil || decision.kind == .closed {
+                if let customerID = ConversationName.customer(of: decision.conversationID) { queue.forget(customerID) }
+            }
+        }
         onEachLoop { $0.committed(batches.value) }
     }
 

@@ -28,6 +28,8 @@ enum PresenceError: Error, Equatable {
     /// Not connected, or not `Online`.
     case agentUnavailable
     case agentAtCapacity
+    /// They have just come, and their account is still being asked for.
+    case capacityUnknown
     /// As many conversations wait, or are open, as the service keeps.
     case queueFull
     /// The store does not take what is decided, or too much waits for it.
@@ -58,6 +60,8 @@ extension PresenceError: ProblemConvertible {
         case .unknownAgent: .invalidField("agent_id", "an enabled agent's")
         case .agentUnavailable: Problem(409, .agentUnavailable, "agent_id: not connected, or not Online")
         case .agentAtCapacity: Problem(409, .agentAtCapacity, "agent_id: has as many conversations as they can")
+        case .capacityUnknown:
+            Problem(409, .conflict, "agent_id: their capacity is not known yet; ask again")
         case .queueFull:
             Problem(
                 503,

@@ -14,7 +14,12 @@ package struct WaitingQueue: Codable, Sendable, Equatable {
     /// Whether any agent is connected, available or not.
     package var agentsPresent: Bool
     /// First in line first: the place in the queue is the index and 1.
+    ///
+    /// At most `waitingMax`; who waits further back is told nothing until they come so far.
     package var waiting: [Waiter]
+
+    /// The most that are told of, so that an answer with the queue in it is one that a gateway takes.
+    package static let waitingMax = 10_000
 
     package init(version: Int, agentsPresent: Bool, waiting: [Waiter]) {
         self.version = version

@@ -414,3 +414,18 @@ def test_what_is_refused_to_the_customer_works_for_the_victim(stack, scene):
         chat.send({"type": "Recall", "conversation_id": names["conversation"], "target_seq": 3, "client_id": "mine"})
         chat.expect("Ack", client_id="mine")
     assert SECRET not in str(stack.history(session, f"conversation_id={names['conversation']}"))
+
+
+def test_that_auth_is_away_does_not_tell_who_is_there(scene, stack):
+    """The other customer is known to the gateway, and yet the answer comes from where that for nobody's name does."""
+    stack.auth.stop()
+    try:
+        told = set()
+        for name in (scene.victim["user_id"], NOBODY["user"]):
+            scene.mine.send({"type": "Chat", "content": "are you there?", "to_user_id": name})
+            told.add(scene.mine.expect("Error", timeout=15)["code"])
+            scene.mine.send({"type": "Typing", "is_typing": True, "to_user_id": name})
+            told.add(scene.mine.expect("Error", timeout=15)["code"])
+        assert told == {"unavailable"}
+    finally:
+        stack.auth.start()

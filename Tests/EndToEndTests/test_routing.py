@@ -4,9 +4,11 @@ import pytest
 
 from http_client import assert_problem
 from routing import (
-    FLOOR_SETTINGS, Floor, act, conversation_of, document, done, listed, routing_entries, served, set_status, write,
+    FLOOR_SETTINGS, Floor, act, conversation_of, decisions, document, done, listed, routing_entries, served, set_status,
+    write,
 )
 from stack import stack_with
+from waiting import until
 
 SETTINGS = FLOOR_SETTINGS
 
@@ -205,7 +207,10 @@ def test_a_transfer_changes_who_is_told(stack, floor, assigned):
     entry = chat.expect("Transferred")
     assert (entry["agent_id"], entry["former_agent_id"]) == (other["user_id"], agent["user_id"])
     assert (entry["reason"], entry["requested_by"]) == ("transferred_by", agent["user_id"])
-    assert entry["note"] == "speaks French" and entry["seq"] == 3 and entry["from_user_id"] == "system"
+    assert entry["seq"] == 3 and entry["from_user_id"] == "system"
+    # What agents note for each other is not for the customer, who reads the log.
+    assert "note" not in entry
+    assert decisions(stack, other, conversation)[-1]["note"] == "speaks French"
     # The former agent gets the entry that ends it, and nothing after it; the new one gets it all.
     assert support.expect("Transferred") == entry
     write(chat, "and now?")
@@ -258,7 +263,8 @@ def test_closing_ends_it_and_a_new_message_opens_it_again_with_the_same_agent(st
     assert (closed["state"], closed["agent_id"], closed["head"]) == ("closed", None, 3)
     entry = chat.expect("ConversationClosed")
     assert (entry["seq"], entry["agent_id"], entry["former_agent_id"]) == (3, None, agent["user_id"])
-    assert (entry["reason"], entry["requested_by"], entry["note"]) == ("closed_by", agent["user_id"], "solved")
+    assert (entry["reason"], entry["requested_by"]) == ("closed_by", agent["user_id"])
+    assert "note" not in entry
     assert support.expect("ConversationClosed") == entry
     # Closing twice answers as the first time, whoever asks and may.
     assert done(stack, agent, "close", conversation)["head"] == 3
@@ -336,3 +342,37 @@ def test_an_agent_who_does_not_answer_loses_the_customer_to_one_who_can():
                     first["user_id"]: ["AgentAssigned", "Transferred", "AgentAssigned"],
                     second["user_id"]: ["AgentAssigned"],
                 }
+
+
+# Agents who are gone, and queues that are full
+
+
+def test_a_customer_whose_agent_is_lost_is_told_their_place():
+    with stack_with({**SETTINGS, "presence.agent_grace_ms": 1000}) as stack:
+        floor = Floor(stack, 1, 1)
+        agent, customer = floor.agent(), floor.customer()
+        with stack.chat(customer) as chat:
+            with floor.arrive(agent):
+                write(chat)
+                served(chat, customer, agent)
+            chat.expect("Transferred", timeout=15, reason="agent_lost")
+            # Nothing else happens to the queue: it is by this that they know.
+            chat.expect("NoAgentAvailable", position=1, reason="agent_lost")
+
+
+def test_a_full_queue_holds_up_nobody_who_has_a_place():
+    with stack_with({**SETTINGS, "presence.agent_capacity": 1, "presence.queue_max": 2}) as stack:
+        floor = Floor(stack, 400, 1)
+        agent = floor.agent()
+        with floor.arrive(agent):
+            for _ in range(400):
+                with stack.chat(floor.customer()) as chat:
+                    write(chat)
+
+            def current():
+                return [found["conversation_id"] for found in listed(stack, agent, "state=open")]
+
+            for _ in range(5):
+                # Whose place is free is filled, and who has an agent is served, as if nobody was outside.
+                found = until(current, "one is served", timeout=4)
+                done(stack, agent, "close", found[0])

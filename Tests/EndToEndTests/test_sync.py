@@ -234,3 +234,16 @@ def test_messages_of_connections_that_are_lost_before_the_ack_are_stored_once(ca
     assert stored == [f"lost {number}" for number in range(10)]
     for number in range(10):
         support.expect("Chat", content=f"lost {number}", conversation_id=conversation(login))
+
+
+def test_a_sync_of_nothing_but_foreign_conversations_does_not_end_the_connection(cast):
+    """As a client has them whose server was set up anew."""
+    _, _, login, _ = cast.served()
+    for user in (login, cast.agent()):
+        chat = waiting(cast, user)
+        chat.send('{"type":"Sync","cursors":{' + ",".join(f'"c:x{number}":1' for number in range(9000)) + "}}")
+        chat.expect("Synced", timeout=20)
+        refused = [frame for frame in chat.seen if frame["type"] == "Error"]
+        assert 0 < len(refused) <= 1000
+        assert {frame["code"] for frame in refused} == {"conversation_unknown"}
+        chat.settle()

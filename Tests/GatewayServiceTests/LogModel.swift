@@ -66,6 +66,9 @@ struct LogModel {
                 $0.draft.sender == draft.sender && $0.draft.clientID == clientID
             })
         {
+            guard (conversation.entries[known].draft.kind == .chat) == (draft.kind == .chat) else {
+                return Expected(outcome: .failed(.invalidField))
+            }
             return repeated(draft, conversation, known)
         }
         if case .recall(let target) = draft.kind {

@@ -137,11 +137,10 @@ struct LogRecallTests {
         #expect(committed.due.map(\.work) == [.revoke(file)])
         bench = try LogBench(directory.path)
         #expect(try bench.outbox() == committed.due)
-        // Without a client_id the message's id is its key.
-        let id = try #require(StoredEntry.field("id", in: Array(try bench.text(3).utf8)))
+        // Without a client_id there is one source for all of the sender's messages there that carry the file.
         #expect(
             try bench.run([.recall(3, by: "a1")]).due.map(\.work)
-                == [.revoke(GrantedFile(fileID: "f2", source: "c:u1 a1 \(id)"))]
+                == [.revoke(GrantedFile(fileID: "f2", source: "c:u1 a1 "))]
         )
         try bench.run(settling: try bench.outbox().map(\.number))
         #expect(try bench.outbox() == [])
@@ -185,5 +184,16 @@ struct LogRecallTests {
         #expect(committed.outcomes == [.appended(5), .appended(6)])
         #expect(committed.audiences == [["u1"], ["u1"]])
         #expect(committed.due == [])
+    }
+
+    @Test("a key that names an entry of another type is refused, not acknowledged")
+    func keyOfAnotherType() throws {
+        let bench = try LogBench(directory.path)
+        let message = Draft(clientID: "k1")
+        try bench.commit([message])
+        #expect(try bench.commit([.recall(1, clientID: "k1")]) == [.failed(.invalidField)])
+        #expect(try bench.commit([.recall(1, clientID: "k2")]) == [.appended(2)])
+        #expect(try bench.commit([Draft(clientID: "k2")]) == [.failed(.invalidField)])
+        #expect(try bench.commit([.recall(1, clientID: "k2")]) == [.repeated(2, content: nil)])
     }
 }

@@ -57,6 +57,48 @@ struct RoutingRequestTests {
         #expect(driver.history("u2") == ["queued:all_busy", "assigned:agent_took"])
     }
 
+    @Test("a customer's message that overtakes an end opens it again, whoever wrote between")
+    func overtakenAfterAnAgentWrote() throws {
+        var driver = TableDriver()
+        try driver.write("u1", seq: 1)
+        try driver.close("u1", by: "a1")
+        // Before the entry of the end: another agent, and then the customer, for whom the entry itself asks.
+        try driver.write("u1", by: "a2", seq: 2)
+        try driver.write("u1", seq: 4)
+        driver.seq = 3
+        try driver.log("u1")
+        #expect(driver.state("u1") == "queued:1")
+    }
+
+    @Test("the queue is told as far as an answer holds it")
+    func longQueue() throws {
+        var driver = TableDriver(.init(queueMax: 20_000))
+        for number in 0..<WaitingQueue.waitingMax { try driver.write("u\(number)") }
+        #expect(try driver.write("last").position == WaitingQueue.waitingMax + 1)
+        #expect(driver.table.queue.waiting.count == WaitingQueue.waitingMax)
+        #expect(driver.table.queue.waiting.first?.customerID == "u0")
+    }
+
+    @Test("until an agent's account was asked for, nobody gives them anything", arguments: [false, true])
+    func capacityNotKnownYet(isAfterStart: Bool) throws {
+        var driver = TableDriver()
+        driver.join("a1", capacity: 5)
+        try driver.open("u1")
+        if isAfterStart {
+            driver.join("a2", capacity: 1)
+            driver.restart()
+            for agentID in ["a1", "a2"] { driver.comeBack(agentID) }
+        } else {
+            driver.comeBack("a2")
+        }
+        let request = driver.request("u1", by: "boss", to: "a2", isAdmin: true)
+        #expect(throws: PresenceError.capacityUnknown) { try driver.perform(.transfer(request)) }
+        driver.table.agents.setCapacity(0, of: "a2")
+        #expect(throws: PresenceError.agentAtCapacity) { try driver.perform(.transfer(request)) }
+        driver.table.agents.setCapacity(1, of: "a2")
+        #expect(try driver.perform(.transfer(request))?.agentID == "a2")
+    }
+
     @Test("what an administrator assigns is recorded as such")
     func assignedBy() throws {
         var driver = TableDriver()

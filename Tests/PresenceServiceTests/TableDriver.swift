@@ -45,6 +45,9 @@ struct TableDriver {
         store()
     }
 
+    /// An agent comes whose account was not asked for yet.
+    mutating func comeBack(_ agentID: String) { tell(agentID, isConnected: true) }
+
     /// An agent drops, last heard `silent` ago.
     mutating func drop(_ agentID: String, silent: Milliseconds = 0) {
         tell(agentID, isConnected: false, heardAt: now.monotonic - silent)

@@ -4,7 +4,8 @@ import Core
 /// Presence's decision as an entry of its conversation's log.
 ///
 /// The decision's id is the entry's `client_id` and `EntryKind.system` its sender, so that it is appended once however
-/// often it is offered (DESIGN R9).
+/// often it is offered (DESIGN R9). What somebody noted with it stays with presence: notes are for agents, and the
+/// customer reads the log.
 struct RoutingEntry {
     let decision: RoutingDecision
     let kind: EntryKind
@@ -52,7 +53,6 @@ struct RoutingEntry {
         bytes.append(#","former_agent_id":"#, quoted: decision.formerAgentID)
         bytes.append(#","reason":"#, quoted: decision.reason)
         bytes.append(#","requested_by":"#, quoted: decision.requestedBy)
-        bytes.append(#","note":"#, quoted: decision.note)
         bytes.append(#","client_id":"#, quoted: decision.decisionID)
         bytes.append("}")
         return (start..<bytes.count, acknowledged)

@@ -42,7 +42,9 @@ extension ClientSession {
                 message: "Sync: goes once, first, on a connection that was opened with sync=1"
             )
         }
-        shard.readPositions(of: self, naming: cursors.map(\.conversationID)) { session, positions in
+        // What is not theirs to read is not looked for: it is refused all the same.
+        let named = cursors.map(\.conversationID).filter { ConversationName.isReadable($0, by: identity) }
+        shard.readPositions(of: self, naming: named) { session, positions in
             guard session.connection.isOpen else { return }
             let own = ConversationName.ofCustomer(session.identity.userID)
             let isCustomer = session.identity.userType == .customer
@@ -59,6 +61,7 @@ extension ClientSession {
             case .gap(let conversationID, let from, let to):
                 connection.send(text: ServerFrame.gap(conversationID: conversationID, from: from, to: to))
             case .refusedCursor(let conversationID, let isForeign, let head):
+                guard refused < Self.refusedCursorsMax else { continue }
                 let problem =
                     isForeign
                     ? ConversationName.unknown

@@ -16,6 +16,10 @@ final class ClientSession: WebSocketHandler {
     /// The same for `Ack`s that wait for their entry's place.
     private static let waitingAcksMax = 1024
     private static let waitingAcksResume = 512
+    /// Refused cursors of one `Sync` that are told; `Synced` says what there is.
+    ///
+    /// All ten thousand would be more than may wait for a client, who would be closed for it, and again when back.
+    static let refusedCursorsMax = 1000
     /// How long a drain waits for what was read from this connection to be answered.
     private static let drainPatience = Duration.seconds(1)
     /// Refused frames in a minute after which the connection is closed.

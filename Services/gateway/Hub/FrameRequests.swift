@@ -109,7 +109,7 @@ final class FrameRequests {
             return conversationID
         }
         guard let other else { throw .field("conversation_id", "is required") }
-        return try ConversationName.between(identity, other, try await directory.type(of: other))
+        return try ConversationName.between(identity, other, try await directory.type(of: other, for: identity))
     }
 }
 

@@ -37,6 +37,7 @@ extension GatewayShard {
                     deliveries += 1
                 }
             }
+            if append.kind == .transferred(agentID: nil) { tellPlace(in: append.conversationID) }
             guard let origin else { return }
             let acknowledged = UnsafeRawBufferPointer(rebasing: waiting[append.acknowledged])
             let acknowledgement = acknowledgement(acknowledged, sequence, append.clientID)
@@ -159,6 +160,14 @@ extension GatewayShard {
         guard !customers.isEmpty else { return }
         serving.set(agentID, for: customerID)
         for session in customers { session.leftQueue() }
+    }
+
+    /// A conversation is back in the queue: the queue that shows it may have come before the entry, when the customer
+    /// still counted as served.
+    private func tellPlace(in conversationID: String) {
+        guard let customerID = ConversationName.customer(of: conversationID), let place = queue.place(of: customerID)
+        else { return }
+        tell([place])
     }
 
     /// Customers are told of their place in the queue.

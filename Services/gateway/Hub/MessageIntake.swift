@@ -44,7 +44,7 @@ final class MessageIntake {
         guard let addressee = chat.addressee else {
             return append(chat, to: try Self.ownConversation(session.identity), file: nil, from: session)
         }
-        guard let type = directory.cached(addressee) else { return lookUp(chat, for: session) }
+        guard let type = directory.cached(addressee, for: session.identity) else { return lookUp(chat, for: session) }
         let conversationID = try ConversationName.between(session.identity, addressee, type)
         append(chat, to: conversationID, file: nil, from: session)
     }
@@ -179,7 +179,7 @@ final class MessageIntake {
         let conversationID: String
         var readers: [String] = []
         if let addressee = held.addressee {
-            let type = try await directory.type(of: addressee)
+            let type = try await directory.type(of: addressee, for: identity)
             conversationID = try ConversationName.between(identity, addressee, type)
             // Agents may read every file.
             if type == .customer { readers = [addressee] }

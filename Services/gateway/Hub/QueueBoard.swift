@@ -42,4 +42,7 @@ final class QueueBoard: Sendable {
 
     /// What presence has answered about one customer.
     func note(_ place: QueuePlace) { places.withLock { $0[place.customerID] = place } }
+
+    /// A customer does not wait any more, whatever queue was told before.
+    func forget(_ customerID: String) { places.withLock { $0[customerID] = nil } }
 }

@@ -20,6 +20,11 @@ final class OutboxLink: Sendable {
     /// How long an explicit request waits for another decision of its conversation to be logged.
     private static let conflictPatience = Duration.seconds(2)
     private static let conflictPause = Duration.milliseconds(25)
+    /// How long customers' requests stay in the outbox when presence's queue is full: less than `reloadInterval`, so
+    /// that the next reading of the outbox tries again.
+    private static let queueFullPause = Duration.milliseconds(1500)
+
+    private struct QueueFull: Error {}
 
     private enum Job: Sendable {
         case item(OutboxItem)
@@ -35,6 +40,7 @@ final class OutboxLink: Sendable {
         /// Decisions handed to the log, and who waits for each to be in it.
         var appending: [String: [Waiter]] = [:]
         var messageIDs = MessageID()
+        var queueFullUntil = ContinuousClock.now
     }
 
     private let log: any ConversationLog
@@ -146,13 +152,29 @@ final class OutboxLink: Sendable {
                 requestedBy: need.requestedBy,
                 requesterType: need.requesterType
             )
-            let answer = try await presence.call(.post, "/internal/assignments", request, as: RoutingAnswer.self)
-            take(answer, customerID)
+            take(try await ask(request), customerID)
         case .answered(let conversationID, let agentID, let sequence):
             let response = FirstResponse(conversationID: conversationID, agentID: agentID, seq: sequence)
             let path = "/internal/assignments/answered"
             _ = try await presence.call(.post, path, response, as: InternalClient.NoAnswer.self)
         case .revoke(let granted): try await fileGrants.revoke(granted)
+        }
+    }
+
+    /// Asks for an agent.
+    ///
+    /// While the queue is full not every customer beyond it is asked for each time: what would make room, reports and
+    /// agents' own requests, goes the same way, and would wait behind them all.
+    private func ask(_ request: AssignmentRequest) async throws -> RoutingAnswer {
+        let isCustomers = request.requesterType == .customer
+        if isCustomers, state.withLock({ ContinuousClock.now < $0.queueFullUntil }) { throw QueueFull() }
+        do {
+            return try await presence.call(.post, "/internal/assignments", request, as: RoutingAnswer.self)
+        } catch {
+            if isCustomers, case .refused(_, let problem) = error, problem.code == ProblemCode.queueFull.rawValue {
+                state.withLock { $0.queueFullUntil = .now + Self.queueFullPause }
+            }
+            throw error
         }
     }
 

@@ -20,7 +20,13 @@ final class UserDirectory: Sendable {
     }
 
     /// A user's type if it is known here.
-    func cached(_ userID: String) -> UserType? { types.withLock { $0[userID] } }
+    ///
+    /// To a customer no other customer is: the answer that there is no such user takes as long, and depends on auth, as
+    /// for a name that nobody has (DESIGN §4, Isolation).
+    func cached(_ userID: String, for asker: Identity) -> UserType? {
+        let type = types.withLock { $0[userID] }
+        return asker.userType == .customer && type == .customer ? nil : type
+    }
 
     /// A verified session has told a user's type.
     func learn(_ userID: String, _ type: UserType) {
@@ -33,8 +39,8 @@ final class UserDirectory: Sendable {
     /// A user's type, asked of auth when it is not known here.
     ///
     /// - Throws: `FrameProblem` `recipient_unknown`, or `unavailable` when auth does not answer.
-    func type(of userID: String) async throws(FrameProblem) -> UserType {
-        if let known = cached(userID) { return known }
+    func type(of userID: String, for asker: Identity) async throws(FrameProblem) -> UserType {
+        if let known = cached(userID, for: asker) { return known }
         let answer: UserLookup
         do {
             let question = UserLookupRequest(userIDs: [userID])

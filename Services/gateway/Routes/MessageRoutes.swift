@@ -56,7 +56,7 @@ struct MessageRoutes: RouteGroup {
                 throw Problem.badRequest("with: must be another user's id")
             }
             do throws(FrameProblem) {
-                return try ConversationName.between(identity, other, try await directory.type(of: other))
+                return try ConversationName.between(identity, other, try await directory.type(of: other, for: identity))
             } catch {
                 throw error.code == .unavailable ? Problem.unavailable(error.message) : missing
             }

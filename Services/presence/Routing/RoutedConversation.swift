@@ -97,11 +97,10 @@ extension RoutedConversation.Need {
         )
     }
 
-    /// Whether this one is to be kept when both came: an agent's message takes the conversation, else the newer counts.
-    func outranks(_ other: Self) -> Bool {
-        guard requesterType == other.requesterType else { return requesterType == .agent }
-        return seq > other.seq
-    }
+    /// Whether this one is to be kept when both came: the newer.
+    ///
+    /// The log asks for a customer only while no agent's message asks, so an older one is passed by the entry between.
+    func outranks(_ other: Self) -> Bool { seq > other.seq }
 }
 
 /// Why a decision was made: the stable words of `RoutingDecision.reason`.

@@ -155,6 +155,7 @@ extension RoutingTable {
 
     private func checkRoom(of agentID: String) throws(PresenceError) {
         guard let agent = agents[agentID], agent.isConnected, agent.status == .online else { throw .agentUnavailable }
+        guard agent.isCapacityKnown else { throw .capacityUnknown }
         guard agent.load < agents.capacity(of: agentID) else { throw .agentAtCapacity }
     }
 

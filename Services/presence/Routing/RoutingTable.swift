@@ -116,7 +116,7 @@ struct RoutingTable: Sendable {
         WaitingQueue(
             version: queueVersion,
             agentsPresent: agents.connectedCount > 0,
-            waiting: line.elements.compactMap { place in
+            waiting: line.elements.prefix(WaitingQueue.waitingMax).compactMap { place in
                 conversations[place.conversationID].map {
                     .init(conversationID: $0.conversationID, customerID: $0.customerID, reason: $0.reason)
                 }

@@ -59,7 +59,13 @@ final class LogEntries {
         var hash: Int64 = 0
         if let clientID = append.clientID {
             switch try find(known, sender: append.sender, clientID: clientID) {
-            case .known(let sequence, let stored): return try repeated(batch, index, known, sequence, stored)
+            case .known(let sequence, let stored):
+                guard isChat(stored) == (append.kind == .chat) else {
+                    // Neither a repeat nor to be acknowledged: what it asks for was not done.
+                    batch.appends[index].outcome = .failed(.field("client_id", "names an entry of another type"))
+                    return
+                }
+                return try repeated(batch, index, known, sequence, stored)
             case .free(let freeHash): hash = freeHash
             }
         }
@@ -191,6 +197,8 @@ final class LogEntries {
         if let number = try rows.removeRevoke(of: file) { removedItems.insert(number) }
         batch.due.append(try rows.put(.revoke(file), for: conversation))
     }
+
+    private func isChat(_ stored: [UInt8]) -> Bool { stored.withUnsafeBytes { StoredEntry.Glance($0).isChat } }
 
     private func isRecalled(_ stored: [UInt8]) -> Bool {
         stored.withUnsafeBytes { StoredEntry.Glance($0).recallSequence != nil }
