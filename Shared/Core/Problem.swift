@@ -44,6 +44,7 @@ package enum ProblemCode: String, Sendable, CaseIterable {
     case contentTypeUnknown = "content_type_unknown"
     case senderMismatch = "sender_mismatch"
     case clientIDLength = "client_id_length"
+    case clientIDReused = "client_id_reused"
     case idMalformed = "id_malformed"
     case recipientRequired = "recipient_required"
     case targetAmbiguous = "target_ambiguous"

@@ -67,7 +67,7 @@ struct LogModel {
             })
         {
             guard (conversation.entries[known].draft.kind == .chat) == (draft.kind == .chat) else {
-                return Expected(outcome: .failed(.invalidField))
+                return Expected(outcome: .failed(.clientIDReused))
             }
             return repeated(draft, conversation, known)
         }

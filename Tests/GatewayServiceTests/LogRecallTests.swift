@@ -191,9 +191,9 @@ struct LogRecallTests {
         let bench = try LogBench(directory.path)
         let message = Draft(clientID: "k1")
         try bench.commit([message])
-        #expect(try bench.commit([.recall(1, clientID: "k1")]) == [.failed(.invalidField)])
+        #expect(try bench.commit([.recall(1, clientID: "k1")]) == [.failed(.clientIDReused)])
         #expect(try bench.commit([.recall(1, clientID: "k2")]) == [.appended(2)])
-        #expect(try bench.commit([Draft(clientID: "k2")]) == [.failed(.invalidField)])
+        #expect(try bench.commit([Draft(clientID: "k2")]) == [.failed(.clientIDReused)])
         #expect(try bench.commit([.recall(1, clientID: "k2")]) == [.repeated(2, content: nil)])
     }
 }

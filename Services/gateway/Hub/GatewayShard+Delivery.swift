@@ -37,8 +37,10 @@ extension GatewayShard {
                     deliveries += 1
                 }
             }
-            if append.kind == .transferred(agentID: nil) { tellPlace(in: append.conversationID) }
-            guard let origin else { return }
+            guard let origin else {
+                if append.kind == .transferred(agentID: nil) { tellPlace(in: append.conversationID) }
+                return
+            }
             let acknowledged = UnsafeRawBufferPointer(rebasing: waiting[append.acknowledged])
             let acknowledgement = acknowledgement(acknowledged, sequence, append.clientID)
             // Who recalls a message after their membership has ended is told, but gets no entry.

@@ -62,7 +62,8 @@ final class LogEntries {
             case .known(let sequence, let stored):
                 guard isChat(stored) == (append.kind == .chat) else {
                     // Neither a repeat nor to be acknowledged: what it asks for was not done.
-                    batch.appends[index].outcome = .failed(.field("client_id", "names an entry of another type"))
+                    let rule = "names an entry of another type"
+                    batch.appends[index].outcome = .failed(.field("client_id", rule, .clientIDReused))
                     return
                 }
                 return try repeated(batch, index, known, sequence, stored)
