@@ -17,8 +17,9 @@ final class OutboxLink: Sendable {
     private static let reloadMax = 1000
     /// The most items and reports that wait; further ones are found in the outbox, or offered again, later.
     private static let waitingMax = 20_000
-    /// How long an explicit request waits for another decision of its conversation to be logged.
-    private static let conflictPatience = Duration.seconds(2)
+    /// How long an explicit request waits for another decision of its conversation to be logged: longer than presence
+    /// takes to offer again one whose report a crash has swallowed.
+    private static let conflictPatience = Duration.seconds(5)
     private static let conflictPause = Duration.milliseconds(25)
     /// How long customers' requests stay in the outbox when presence's queue is full: less than `reloadInterval`, so
     /// that the next reading of the outbox tries again.
