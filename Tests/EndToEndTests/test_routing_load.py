@@ -4,11 +4,7 @@ import asyncio
 import collections
 import concurrent.futures
 import contextlib
-import os
 import random
-import secrets
-
-import pytest
 
 from async_client import AsyncClient, eventually, running
 from http_client import assert_problem
@@ -295,13 +291,6 @@ class Rush:
         assert collections.Counter(found[0]["kind"] for found in made.values()) == {
             "assigned": len(at_once), "queued": len(places)
         }
-
-
-@pytest.fixture
-def seed():
-    number = int(os.environ.get("SEED") or secrets.randbits(32))
-    print(f"SEED={number}")
-    return number
 
 
 def test_a_thousand_customers_on_ten_agents(seed):
