@@ -1,5 +1,8 @@
 """Fixtures. A module of tests shares one stack; what every stack must satisfy at its end is checked here."""
 
+import os
+import secrets
+
 import pytest
 
 from routing import Floor, served, set_status, write
@@ -35,6 +38,14 @@ def stack(request):
         if request.session.testsfailed > failed_before:
             one.print_logs()
         one.remove()
+
+
+@pytest.fixture
+def seed():
+    """Of a random test: printed, which pytest shows when it fails, and taken from the environment."""
+    number = int(os.environ.get("SEED") or secrets.randbits(32))
+    print(f"SEED={number}")
+    return number
 
 
 # Routing

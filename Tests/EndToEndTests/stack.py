@@ -303,16 +303,3 @@ class Stack:
             for line in path.read_text(errors="replace").splitlines():
                 found += [f"{path.name}: {line}" for secret in self.secrets if secret in line]
         return found
-
-
-@contextlib.contextmanager
-def stack_with(settings):
-    """A stack of its own for one test, which has to end well."""
-    one = Stack(settings)
-    try:
-        yield one.start()
-        statuses = one.stop()
-        assert set(statuses.values()) == {0}, statuses
-        assert one.leaks() == []
-    finally:
-        one.remove()

@@ -9,14 +9,9 @@ import asyncio
 import collections
 import os
 import random
-import secrets
-
-import pytest
 
 from async_client import AsyncClient, eventually, running, seen
-from chat_client import ENTRY_TYPES, Chat
 from stack import stack_with
-from waiting import until
 
 CUSTOMERS, AGENTS = 50, 5
 LENGTH = 5 if os.environ.get("SOAK") == "1" else 1
@@ -213,13 +208,6 @@ def counts_for(total):
     return counts
 
 
-@pytest.fixture
-def seed():
-    number = int(os.environ.get("SEED") or secrets.randbits(32))
-    print(f"SEED={number}")
-    return number
-
-
 def run_flow(seed, total, timeout, meanwhile=None):
     with stack_with(SETTINGS) as stack:
         flow = Flow(stack, seed, counts_for(total))
@@ -250,138 +238,3 @@ def test_the_same_while_the_gateway_is_killed_every_few_seconds(seed):
 
     _, resent = run_flow(seed, TOTAL, timeout=180 * LENGTH, meanwhile=kill)
     assert resent > 0, "no kill has cost an Ack"
-
-
-# `Sync` itself
-
-
-@pytest.fixture(scope="module")
-def pair(stack):
-    """A customer with 1,203 messages of the agent's, and the entry of their assignment somewhere among them."""
-    (customer, _), (agent,) = stack.sessions(2, 1)
-    with stack.chat(agent) as support:
-        for number in range(SYNC_SPAN + 203):
-            support.send({"type": "Chat", "to_user_id": customer["user_id"], "content": f"{number}"})
-        for _ in range(SYNC_SPAN + 203):
-            support.expect("Ack", timeout=15)
-    until(lambda: head_of(stack, customer) == SYNC_SPAN + 204, "the agent is assigned")
-    return customer, agent
-
-
-def head_of(stack, customer):
-    path = f"/api/messages?conversation_id=c:{customer['user_id']}"
-    return stack.http("GET", path, session=customer["session_id"]).json["head"]
-
-
-def syncing(stack, login):
-    return Chat(
-        stack.port, user_id=login["user_id"], session_id=login["session_id"], user_type=login["user_type"],
-        query={"sync": "1"},
-    )
-
-
-def sync(chat, cursors):
-    """Sends the cursors; what came of the log, and errors, up to Synced; and that."""
-    before = len(chat.seen)
-    chat.send({"type": "Sync", "cursors": cursors})
-    synced = chat.expect("Synced", timeout=15)
-    return [frame for frame in chat.seen[before:] if frame["type"] in ENTRY_TYPES | {"Ack", "Gap", "Error"}], synced
-
-
-def test_until_sync_nothing_of_the_log_is_sent(stack, pair):
-    customer, agent = pair
-    conversation = f"c:{customer['user_id']}"
-    with syncing(stack, customer) as chat, stack.chat(agent) as support:
-        support.send({"type": "Chat", "to_user_id": customer["user_id"], "content": "meanwhile"})
-        latest = support.expect("Ack")["seq"]
-        chat.send({"type": "Chat", "to_user_id": agent["user_id"], "content": "own", "client_id": "early"})
-        support.expect("Chat", content="own")
-        chat.settle()
-        assert not [frame for frame in chat.seen if frame["type"] in ENTRY_TYPES | {"Ack"}]
-        got, synced = sync(chat, {conversation: latest - 1})
-        assert [(frame["type"], frame["seq"]) for frame in got] == [("Chat", latest), ("Ack", latest + 1)]
-        assert synced["heads"][conversation] == latest + 1
-
-
-@pytest.mark.parametrize("behind", [0, 1, SYNC_SPAN])
-def test_what_follows_the_cursor_is_sent_and_no_more(stack, pair, behind):
-    customer, _ = pair
-    conversation = f"c:{customer['user_id']}"
-    head = head_of(stack, customer)
-    with syncing(stack, customer) as chat:
-        got, synced = sync(chat, {conversation: head - behind})
-        assert [frame.get("seq") for frame in got] == list(range(head - behind + 1, head + 1))
-        assert synced["heads"] == {conversation: head}
-
-
-@pytest.mark.parametrize("cursors", [{}, {"own": 0}, {"own": 202}])
-def test_further_behind_a_gap_names_what_is_left_out(stack, pair, cursors):
-    customer, _ = pair
-    conversation = f"c:{customer['user_id']}"
-    head = head_of(stack, customer)
-    with syncing(stack, customer) as chat:
-        got, _ = sync(chat, {conversation: seq for seq in cursors.values()})
-        gap, *rest = got
-        start = cursors.get("own", 0) + 1
-        assert gap == {"type": "Gap", "conversation_id": conversation, "from": start, "to": head - SYNC_SPAN}
-        assert [frame["seq"] for frame in rest] == list(range(head - SYNC_SPAN + 1, head + 1))
-
-
-@pytest.mark.parametrize("name,code", [
-    ("c:somebody-else", "conversation_unknown"), ("d:load-a000002:load-a000004", "conversation_unknown"),
-    ("nonsense", "conversation_unknown"), ("own", "cursor_out_of_range"), ("negative", "cursor_out_of_range"),
-])
-def test_a_cursor_that_cannot_be_is_an_error_and_the_rest_goes_on(stack, pair, name, code):
-    customer, _ = pair
-    conversation = f"c:{customer['user_id']}"
-    head = head_of(stack, customer)
-    bad = {"own": {conversation: head + 1}, "negative": {conversation: -1}}.get(name, {name: 1})
-    with syncing(stack, customer) as chat:
-        got, synced = sync(chat, {conversation: head, **bad})
-        (error,) = [frame for frame in got if frame["type"] == "Error"]
-        assert (error["code"], error["conversation_id"]) == (code, next(iter(bad)))
-        # The own conversation goes on where it was said, or as if it had not been named.
-        assert bool([frame for frame in got if frame["type"] != "Error"]) == (conversation in bad)
-        assert synced["heads"] == {conversation: head}
-
-
-def test_sync_goes_once_and_only_where_it_was_announced(stack):
-    (_, customer), _ = stack.sessions(2, 1)
-    with stack.chat(customer) as chat:
-        chat.send({"type": "Sync", "cursors": {}})
-        assert chat.expect("Error")["code"] == "sync_unexpected"
-    with syncing(stack, customer) as chat:
-        # One that cannot be understood does not count.
-        chat.send({"type": "Sync", "cursors": 7})
-        assert chat.expect("Error")["code"] == "invalid_field"
-        sync(chat, {})
-        chat.send({"type": "Sync", "cursors": {}})
-        assert chat.expect("Error")["code"] == "sync_unexpected"
-        chat.settle()
-
-
-def test_delivered_moves_the_position_and_a_written_socket_does_not(stack, pair):
-    customer, agent = pair
-    conversation = f"c:{customer['user_id']}"
-    with syncing(stack, customer) as chat:
-        got, synced = sync(chat, {})
-        head = synced["heads"][conversation]
-    with syncing(stack, customer) as chat, stack.chat(agent) as support:
-        again, _ = sync(chat, {})
-        assert again == got, "what was sent and not said to be delivered is sent again"
-        chat.send({"type": "Delivered", "conversation_id": conversation, "seq": head - 2})
-        receipt = support.expect("Delivered", conversation_id=conversation, user_id=customer["user_id"])
-        assert receipt["seq"] == head - 2
-    with syncing(stack, customer) as chat:
-        got, _ = sync(chat, {})
-        assert [frame["seq"] for frame in got] == [head - 1, head]
-
-
-@pytest.mark.parametrize("cursors", [None, [], "x", {"c:x": "1"}, {"c:x": 1.5}, {"c:x": None}], ids=repr)
-def test_a_bad_sync_is_answered_by_name_and_does_not_count(stack, pair, cursors):
-    customer, _ = pair
-    with syncing(stack, customer) as chat:
-        chat.send({"type": "Sync", "cursors": cursors})
-        error = chat.expect("Error")
-        assert error["code"] == "invalid_field" and "cursors" in error["message"], error
-        sync(chat, {f"c:{customer['user_id']}": head_of(stack, customer)})
