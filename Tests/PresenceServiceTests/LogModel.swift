@@ -28,8 +28,9 @@ struct LogModel {
 
     var conversationID: String { "c:\(customerID)" }
 
-    /// A customer's message that no agent has, and none is to be found for.
-    var isStranded: Bool { agentID == nil && !isRouted && route == nil && lastCustomerChat > closedSeq }
+    /// Whether, with every agent there and everything answered, nobody has it who ought to: a customer's message waits,
+    /// or the log takes it for presence's business and so asks for nothing any more.
+    var isStranded: Bool { agentID == nil && (isRouted || route != nil || lastCustomerChat > closedSeq) }
     private var closedSeq = 0
 
     mutating func writeAsCustomer(naming named: String?) {

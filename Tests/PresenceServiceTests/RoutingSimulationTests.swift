@@ -198,7 +198,7 @@ private struct RoutingSimulation {
         var faults = faults
         for log in logs {
             let row = presence.stored[log.conversationID]
-            if log.isStranded || log.route != nil { faults.append("\(log.customerID) is stranded") }
+            if log.isStranded { faults.append("\(log.customerID) is stranded") }
             if row?.agentID != log.agentID { faults.append("\(log.customerID): log and presence differ") }
             if row?.pending != nil || row?.need != nil { faults.append("\(log.customerID): something is pending") }
             if row?.state == .queued { faults.append("\(log.customerID) still waits") }
