@@ -60,6 +60,7 @@ struct DeliveryCursorTests {
         #expect(cursor.offer(2) == .send(isFirstMove: false))
         #expect(cursor.coverByPing() == 2)
         #expect(cursor.offer(2) == .passed)
+        cursor.note(head: 3)
         #expect(cursor.takeRead(3) == .send(isFirstMove: true))
         #expect(cursor.offer(4) == .send(isFirstMove: false))
     }

@@ -224,7 +224,7 @@ struct LogModel {
     }
 
     private mutating func revoke(_ message: Draft, _ fileID: String) {
-        let work = OutboxItem.Work.revoke(GrantedFile(fileID: fileID, source: message.source(messageID: "")))
+        let work = OutboxItem.Work.revoke(GrantedFile(fileID: fileID, source: message.source))
         outbox.removeAll { $0.work == work }
         put(work)
     }
