@@ -91,63 +91,6 @@ final class ScriptedHandler: WebSocketHandler {
     func closed(code: CloseCode?) { record.add("closed \(code.map { String($0.rawValue) } ?? "without a code")") }
 }
 
-/// A WebSocket client that sends exactly what it is told to.
-struct SocketClient {
-    let raw: RawClient
-
-    /// - Parameter early: Sent in one piece with the request.
-    init(port: UInt16, receiveBufferBytes: Int32 = 0, early: [UInt8] = []) async throws {
-        raw = try await RawClient(port: port, receiveBufferBytes: receiveBufferBytes)
-        try await raw.send(Array("GET / HTTP/1.1\r\nHost: h\r\n\r\n".utf8) + early)
-        var head: [UInt8] = []
-        while !head.suffix(4).elementsEqual("\r\n\r\n".utf8) { head += try await raw.receive(exactly: 1) }
-    }
-
-    /// A masked frame.
-    static func frame(_ opcode: UInt8, _ payload: [UInt8], isFinal: Bool = true) -> [UInt8] {
-        let key: [UInt8] = [0x12, 0xa4, 0x56, 0xe8]
-        var bytes = [opcode | (isFinal ? 0x80 : 0)]
-        if payload.count < 126 {
-            bytes.append(0x80 | UInt8(payload.count))
-        } else {
-            bytes += [0x80 | 126, UInt8(payload.count >> 8), UInt8(payload.count & 0xff)]
-        }
-        return bytes + key + payload.enumerated().map { $0.element ^ key[$0.offset % 4] }
-    }
-
-    static func text(_ text: String) -> [UInt8] { frame(1, Array(text.utf8)) }
-
-    static func close(_ code: UInt16) -> [UInt8] { frame(8, [UInt8(code >> 8), UInt8(code & 0xff)]) }
-
-    func send(_ bytes: [UInt8]) async throws { try await raw.send(bytes) }
-
-    /// The next frame's opcode and payload.
-    func receive() async throws -> (opcode: UInt8, payload: [UInt8]) {
-        let head = try await raw.receive(exactly: 2)
-        var length = Int(head[1])
-        if length >= 126 {
-            let count = length == 126 ? 2 : 8
-            length = try await raw.receive(exactly: count).reduce(0) { $0 << 8 | Int($1) }
-        }
-        return (head[0] & 0x0f, try await raw.receive(exactly: length))
-    }
-
-    func receiveText() async throws -> String {
-        let (opcode, payload) = try await receive()
-        return opcode == 1 ? payload.text : "opcode \(opcode)"
-    }
-
-    /// Reads on to the close frame; its code, 0 when it has none.
-    func receiveClose() async throws -> (code: UInt16, reason: String) {
-        while true {
-            let (opcode, payload) = try await receive()
-            guard opcode == 8 else { continue }
-            guard payload.count >= 2 else { return (0, "") }
-            return (UInt16(payload[0]) << 8 | UInt16(payload[1]), Array(payload[2...]).text)
-        }
-    }
-}
-
 /// A server whose every connection becomes a WebSocket with a `ScriptedHandler`.
 func withSocketServer(
     limits: WebSocketConnection.Limits = .init(messageBytesMax: 64 * 1024),
