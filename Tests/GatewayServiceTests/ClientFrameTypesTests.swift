@@ -253,12 +253,12 @@ struct ClientFrameTypesTests {
             #expect(decode("\(receipt)\(longest)\"}").frame == .receipt(.read, plain, 1))
             #expect(decode("\(receipt)\(longest)\"}").echo == FrameEcho(conversationID: plain))
             let (refused, echo) = decode("\(receipt)\(longest)\(unit)\"}")
-            #expect(refused == .refused(.invalidField, "conversation_id: must be a string of 1 to 200 bytes"))
+            #expect(refused == .refused(.idMalformed, "conversation_id: must be a string of 1 to 200 bytes"))
             #expect(echo == FrameEcho())
             #expect(decode(#"{"type":"Sync","cursors":{"\#(longest)":1}}"#).frame == .sync([plain: 1]))
             #expect(
                 decode(#"{"type":"Sync","cursors":{"\#(longest)\#(unit)":1}}"#).frame
-                    == .refused(.invalidField, "cursors: a conversation has 1 to 200 bytes")
+                    == .refused(.idMalformed, "cursors: a conversation has 1 to 200 bytes")
             )
         }
     }
