@@ -91,6 +91,29 @@ struct RoutingFeedTests {
         }
     }
 
+    @Test("who gathered for a decision that another one then got waits on")
+    func gatheredInVain() async {
+        let gathering = Atomic(0)
+        let open = Atomic(false)
+        let feed = ChangeFeed(ChangeHistory(epoch: "e", changesMax: 100), now: { 0 }) {
+            gathering.add(1, ordering: .relaxed)
+            _ = await eventually { open.load(ordering: .relaxed) }
+        }
+        await withTaskGroup(of: [RoutingDecision].self) { group in
+            for _ in 0..<2 {
+                group.addTask { await feed.answer(.init(epoch: "e", after: 0), until: .max).decisions }
+            }
+            #expect(await eventually { feed.waiting == 2 })
+            feed.offer([(decision(1), dueAt: 0)])
+            #expect(await eventually { gathering.load(ordering: .relaxed) == 2 })
+            open.store(true, ordering: .relaxed)
+            #expect(await group.next() == [decision(1)])
+            #expect(await eventually { feed.waiting == 1 })
+            feed.close()
+            #expect(await group.next() == [])
+        }
+    }
+
     @Test("one that was returned to a caller is not offered before its time")
     func returned() async {
         feed.offer([(decision(1), dueAt: 2000)])

@@ -30,6 +30,8 @@ final class ChangeFeed: Sendable {
         let decisions: [RoutingDecision]
         /// The queue, if it is another one than the asker's.
         let queue: WaitingQueue?
+
+        var isNews: Bool { changes != .upToDate || !decisions.isEmpty || queue != nil }
     }
 
     private struct State {
@@ -140,11 +142,12 @@ final class ChangeFeed: Sendable {
     ///   - deadline: Until when to wait, on the monotonic clock; `nil` for not at all.
     func answer(_ question: Question, until deadline: Milliseconds?) async -> Answer {
         guard !hasNews(for: question), let deadline else { return take(question) }
-        // A decision may have been offered to somebody else first, and then there is nothing.
+        // A decision may have been offered to somebody else first, also during the pause, and then there is nothing.
         while await wait(question, deadline: deadline) {
             guard hasNews(for: question) else { continue }
             await pause()
-            break
+            let answer = take(question)
+            if answer.isNews { return answer }
         }
         return take(question)
     }
