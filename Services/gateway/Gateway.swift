@@ -32,7 +32,7 @@ final class Gateway: Sendable {
         }
         shards = boxes
         tell.connect { userIDs, frame in
-            for box in boxes { box.loop.submit { box.shard.value.tell(userIDs, frame) } }
+            for box in boxes { box.loop.submit { box.shard.value.pass(frame, to: userIDs) } }
         }
         onEachLoop { $0.startSweeping() }
     }

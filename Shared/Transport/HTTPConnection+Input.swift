@@ -228,6 +228,6 @@ extension HTTPConnection {
     /// Drops input of a connection that is closing; one that sends on and on is cut off.
     private func discard(_ count: Int) {
         discardedByteCount += count
-        if discardedByteCount > 16 * configuration.drainBytesMax { close() }
+        if discardedByteCount > configuration.lingerBytesMax { close() }
     }
 }

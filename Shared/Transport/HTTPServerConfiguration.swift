@@ -28,7 +28,9 @@ package struct HTTPServerConfiguration: Sendable {
     /// Time in which a client takes nothing of a response; then the connection closes.
     package var writeStallTimeout = Duration.seconds(60)
     /// How long a closed connection is read on, so that the last answer is not lost to a reset.
-    package var lingerTimeout = Duration.seconds(2)
+    package var lingerTimeout = Duration.seconds(5)
+    /// How much is read then, in bytes: as much as somebody may be sending without having looked for an answer.
+    package var lingerBytesMax = 64 << 20
     /// Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     package var trustedProxies = TrustedProxies()
 

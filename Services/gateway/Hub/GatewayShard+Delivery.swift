@@ -112,10 +112,14 @@ extension GatewayShard {
         )
     }
 
-    /// Sends a frame to users.
-    func tell(_ userIDs: [String], _ frame: String) {
+    /// Passes a user's frame on that is of the moment: a connection that has much to take already goes without, so that
+    /// nobody can be closed as a slow reader by it.
+    func pass(_ frame: String, to userIDs: [String]) {
         for userID in userIDs {
-            for session in sessions.sessions(of: userID) { session.connection.send(text: frame) }
+            for session in sessions.sessions(of: userID)
+            where session.connection.outboundCount <= ClientSession.pageBytes {
+                session.connection.send(text: frame)
+            }
         }
     }
 
@@ -131,7 +135,9 @@ extension GatewayShard {
             }
         }
         for item in news where item.isOfAgent {
-            tell(Array(serving.customers(of: item.userID)), item.text)
+            for customer in serving.customers(of: item.userID) {
+                for session in sessions.sessions(of: customer) { session.connection.send(text: item.text) }
+            }
         }
     }
 
