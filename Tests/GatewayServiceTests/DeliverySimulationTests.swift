@@ -290,8 +290,8 @@ struct DeliverySimulationTests {
             if let (name, head) = world.heads.popLast() { world.connection.state.note(name, head: head) }
             progress(&world)
             let isIdle =
-                world.hints.isEmpty && world.connection.answers.isEmpty && !world.connection.isPositionsDue
-                && !world.connection.state.wantsRead
+                world.hints.isEmpty && world.heads.isEmpty && world.connection.answers.isEmpty
+                && !world.connection.isPositionsDue && !world.connection.state.wantsRead
             if isIdle { break }
         }
         for (name, conversation) in world.conversations where conversation.ended == nil {

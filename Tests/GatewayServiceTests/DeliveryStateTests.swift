@@ -31,6 +31,21 @@ struct DeliveryStateTests {
         #expect(state.offer("c:u", 5) == .send(isFirstMove: false))
     }
 
+    @Test("conversations are read one after the other, each a page at a time")
+    func oneReadAtATime() {
+        var state = Self.placed([Self.position("c:a", 0, 2), Self.position("c:b", 0, 1)])
+        var read: [String] = []
+        while case .entries(let name, let after) = state.nextRead() {
+            read.append(name)
+            #expect(!state.wantsRead)
+            #expect(state.nextRead() == nil)
+            #expect(state.takeRead(name, after + 1) == .send)
+            #expect(state.endPage(name, isEmpty: false) == [])
+        }
+        // One with more to come waits its turn again.
+        #expect(read == ["c:a", "c:b", "c:a"] || read == ["c:b", "c:a", "c:a"])
+    }
+
     @Test("what was committed while a page was read comes by its own offer, once")
     func pageRunsAhead() {
         var state = Self.placed([Self.position("c:u", 0, 2)])

@@ -142,6 +142,9 @@ final class GatewayFixture: Sendable {
         process.background("outbox") { [outbox] in await outbox.run() }
     }
 
+    /// Closes the connections as a stop does.
+    func drain() async { await gateway.drain(over: .milliseconds(1)) }
+
     /// Ends it; without a word to anybody of what is under way when the way of commits is cut.
     func close() async {
         gateway.onEachLoop { $0.endDrain() }

@@ -95,6 +95,23 @@ struct GatewayRulesTests {
         await fixture.close()
     }
 
+    @Test("a stop sends the Acks whose places do not come any more (R7, R14)")
+    func drained() async throws {
+        let fixture = try GatewayFixture(directory.path)
+        let other = try await fixture.device("u1")
+        let device = try await fixture.device("u1", awaitsSync: true)
+        try await device.write("k1")
+        _ = try await other.frames(upTo: "Chat 1")
+        async let end: Void = fixture.drain()
+        #expect(try await device.frames(upTo: "Ack 1") == ["Welcome", "Ack 1"])
+        for one in [device, other] {
+            #expect(try await one.socket.receiveClose().code == 1001)
+            try await one.socket.send(SocketClient.close(1001))
+        }
+        await end
+        await fixture.close()
+    }
+
     @Test("a decision offered again and again is one entry, and each offer is reported, after a crash too (R9)")
     func decisionOffered() async throws {
         var fixture = try GatewayFixture(directory.path)

@@ -100,6 +100,29 @@ struct LogCommitTests {
         #expect(parts.takeTold() == ["committed 2", "moved 1"])
     }
 
+    @Test("what fails at its very commit has failed, though every outcome was known by then (R8)")
+    func failedAtCommit() throws {
+        let parts = try Parts(directory.path)
+        _ = parts.commit([[Draft(addressee: nil)]])
+        _ = parts.takeTold()
+        // A reference to nothing, which the commit itself refuses.
+        for statement in [
+            "CREATE TEMP TABLE whole (id INTEGER PRIMARY KEY)",
+            "CREATE TEMP TABLE part (id INTEGER REFERENCES whole DEFERRABLE INITIALLY DEFERRED)",
+            "CREATE TEMP TRIGGER breaking AFTER INSERT ON main.log BEGIN INSERT INTO part VALUES (1); END",
+        ] { try parts.connection.execute(statement) }
+        let message = Draft(addressee: nil, clientID: "k1")
+        let failed = parts.commit([[message], [message]], receipts: receipt)
+        #expect(outcomes(failed) == [[.failed(.unavailable)], [.failed(.unavailable)]])
+        #expect(parts.takeTold() == ["committed 2"])
+        #expect(try parts.reader.read("c:u1", .after(0), limit: 10, bytesMax: 1000).head == 1)
+        try parts.connection.execute("DROP TRIGGER breaking")
+        let stored = parts.commit([[message], [message]], receipts: receipt)
+        #expect(outcomes(stored) == [[.appended(2)], [.repeated(2, content: "hello")]])
+        #expect(parts.takeTold() == ["committed 2", "moved 1"])
+        #expect(try parts.reader.read("c:u1", .after(0), limit: 10, bytesMax: 1000).head == 2)
+    }
+
     @Test("while the index is behind, receipts and what is settled are stored all the same")
     func indexBehind() throws {
         let parts = try Parts(directory.path, itemsMax: 1)

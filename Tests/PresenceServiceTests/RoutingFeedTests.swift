@@ -167,6 +167,34 @@ struct RoutingFeedTests {
         #expect(try await driver.send(.get, "/internal/changes?queue=-1").status == 400)
     }
 
+    @Test("after a start what was decided and is not known to be in the log is offered, until it is (R9)")
+    func offeredAfterStart() async throws {
+        let decision = decision(1)
+        var row = RoutedConversation(conversationID: "c:u1", customerID: "u1")
+        row.state = .open
+        row.agentID = "a1"
+        row.decisionNumber = decision.number
+        row.pending = decision
+        let directory = try TemporaryDirectory()
+        let file = try await PresenceSchema.open(path: directory.file("presence.sqlite"))
+        try await SQLiteRoutingStore(file).store(RoutingEffects(conversations: [row], decisions: [decision]))
+        await file.close()
+        let driver = try await RouteDriver(in: directory)
+        func offered() async throws -> [String?] {
+            let json = try await driver.send(.get, "/internal/changes?epoch=epoch&after=0").json
+            return (json["decisions"] as? [[String: any Sendable]] ?? []).map { $0["decision_id"] as? String }
+        }
+        for _ in 0..<2 {
+            #expect(try await offered() == ["r-1"])
+            #expect(try await offered() == [])
+            await driver.pass(2000)
+        }
+        let report = #"{"conversation_id":"c:u1","seq":2}"#
+        #expect(try await driver.send(.post, "/internal/assignments/r-1/logged", report).status == 204)
+        await driver.pass(2000)
+        #expect(try await offered() == [])
+    }
+
     @Test("after a start the loaded queue is held back until the gateways had time to say who is there")
     func heldBack() async throws {
         var row = RoutedConversation(conversationID: "c:u1", customerID: "u1")

@@ -107,6 +107,11 @@ struct RoutingTests {
     }
 
     private func join(_ agentID: String) async {
+        come(agentID)
+        await routing.inbox.sweep()
+    }
+
+    private func come(_ agentID: String, capacity: Int? = nil) {
         let news = AgentNews(
             agentID: agentID,
             isConnected: true,
@@ -114,8 +119,7 @@ struct RoutingTests {
             heardAt: Moment.start.monotonic
         )
         routing.inbox.follow([news])
-        routing.inbox.learn(.told(nil), of: agentID)
-        await routing.inbox.sweep()
+        routing.inbox.learn(.told(capacity), of: agentID)
     }
 
     private func polled() async -> ChangeFeed.Answer {
@@ -159,7 +163,21 @@ struct RoutingTests {
         #expect(answer.agentID == "a1")
         #expect(answer.decision?.number == 1)
         #expect(store.state.withLock { $0.decisions.count } == 1)
+        // What the store has and nobody was told of is offered at once; what was just returned is not.
+        #expect(feed.pendingDecisions == 1)
+        #expect(await polled().decisions == (storesUnseen ? [answer.decision].compactMap(\.self) : []))
         #expect(metrics.text.contains("presence_routing_failures_total 2"))
+        loop.cancel()
+    }
+
+    @Test("an agent who comes, and more room, serve who waits at once and not with the next sweep")
+    func servedAtOnce() async throws {
+        for customer in ["u1", "u2"] { _ = try await need(customer) }
+        come("a1", capacity: 1)
+        #expect(await eventually { store.state.withLock { $0.rows["c:u1"]?.agentID } == "a1" })
+        #expect(store.state.withLock { $0.rows["c:u2"]?.state } == .queued)
+        routing.inbox.learn(.told(2), of: "a1")
+        #expect(await eventually { store.state.withLock { $0.rows["c:u2"]?.agentID } == "a1" })
         loop.cancel()
     }
 
