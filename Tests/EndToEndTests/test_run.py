@@ -32,6 +32,8 @@ class Run:
             self.child = subprocess.Popen(
                 [str(ROOT / "deploy/run")], env=self.environment, stdout=output, stderr=errors,
                 stdin=subprocess.DEVNULL, start_new_session=True,
+                # A job in the background has SIGINT ignored, and a shell cannot trap what it was started to ignore.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def ready(self):
