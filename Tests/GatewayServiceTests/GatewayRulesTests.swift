@@ -6,7 +6,7 @@ import Testing
 
 @testable import GatewayService
 
-/// The rules of DESIGN §4 where several parts keep them together: sockets, hub, log and outbox, with crashes in between.
+/// The rules of DESIGN §4 where several parts keep them together: sockets, hub, log, outbox, with crashes in between.
 @Suite("A gateway's rules: what a crash leaves is made good", .timeLimit(.minutes(5)))
 struct GatewayRulesTests {
     private let directory: TemporaryDirectory
