@@ -123,6 +123,28 @@ struct LogCommitTests {
         #expect(try parts.reader.read("c:u1", .after(0), limit: 10, bytesMax: 1000).head == 2)
     }
 
+    @Test(
+        "an entry is stored with what it makes due and what it rewrites, or not at all (R10, R13)",
+        arguments: ["INSERT ON main.outbox", "UPDATE ON main.log"]
+    )
+    func storedTogether(refused: String) throws {
+        let parts = try Parts(directory.path)
+        _ = parts.commit([[Draft(addressee: nil)]])
+        let draft =
+            refused.hasPrefix("UPDATE")
+            ? Draft.recall(1) : Draft(conversationID: "c:u2", sender: "u2", addressee: nil)
+        let head = { try parts.reader.read(draft.conversationID, .after(0), limit: 10, bytesMax: 1000).head }
+        let before = try head()
+        try parts.connection.execute(
+            "CREATE TEMP TRIGGER refusing BEFORE \(refused) BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+        #expect(outcomes(parts.commit([[draft]])) == [[.failed(.unavailable)]])
+        #expect(try head() == before)
+        #expect(try parts.outbox().count == 1)
+        try parts.connection.execute("DROP TRIGGER refusing")
+        #expect(outcomes(parts.commit([[draft]])) == [[.appended(before + 1)]])
+    }
+
     @Test("while the index is behind, receipts and what is settled are stored all the same")
     func indexBehind() throws {
         let parts = try Parts(directory.path, itemsMax: 1)
