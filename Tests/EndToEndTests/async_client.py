@@ -11,7 +11,6 @@ import asyncio
 import collections
 import contextlib
 import json
-import time
 from urllib.parse import urlencode
 
 from websockets.asyncio.client import connect
@@ -19,23 +18,11 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from chat_client import ENTRY_TYPES
 from http_client import request
-from waiting import Timeout
+from waiting import eventually
 
 # Answers to a handshake, and close codes, after which a client comes again; 1006 stands for no code at all.
 RETRIED_STATUSES = {429, 503}
 RETRIED_CODES = {1000, 1001, 1006, 1009, 1013, 4408}
-
-
-async def eventually(condition, what, timeout=30.0, interval=0.02):
-    """Looks at `condition` until it is true, and returns what it then gives."""
-    deadline = time.monotonic() + timeout
-    while True:
-        result = condition()
-        if result:
-            return result
-        if time.monotonic() >= deadline:
-            raise Timeout(f"{what() if callable(what) else what}: not within {timeout} s")
-        await asyncio.sleep(interval)
 
 
 @contextlib.asynccontextmanager
@@ -89,7 +76,7 @@ class AsyncClient:
         self._more = asyncio.Event()
         self._socket = None
         self._tried = set()
-        self._is_stopping = False
+        self._stopping = asyncio.Event()
         self._begin()
 
     # What a test does with it
@@ -120,7 +107,7 @@ class AsyncClient:
         self._may_connect.set()
 
     async def stop(self):
-        self._is_stopping = True
+        self._stopping.set()
         self._may_connect.set()
         if self._socket is not None:
             await self._socket.close()
@@ -143,9 +130,9 @@ class AsyncClient:
 
     async def run(self):
         attempt = 0
-        while not self._is_stopping:
+        while not self._stopping.is_set():
             await self._may_connect.wait()
-            if self._is_stopping:
+            if self._stopping.is_set():
                 return
             try:
                 socket = await self._open()
@@ -156,15 +143,20 @@ class AsyncClient:
                 pass
             else:
                 attempt = 0
-                if self._is_stopping or not self._may_connect.is_set():
+                if self._stopping.is_set() or not self._may_connect.is_set():
                     socket.transport.abort()
                     continue
                 self.connections += 1
                 await self._converse(socket)
-                await asyncio.sleep(self.away(self.rng))
+                await self._pause(self.away(self.rng))
                 continue
             attempt += 1
-            await asyncio.sleep(min(1.0, 0.05 * 2 ** attempt) * self.rng.uniform(0.5, 1))
+            await self._pause(min(1.0, 0.05 * 2 ** attempt) * self.rng.uniform(0.5, 1))
+
+    async def _pause(self, seconds):
+        """Stays away so long, as a client does between two connections; being stopped ends it."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _open(self):
         query = {name: self.login[name] for name in ("user_id", "session_id", "user_type")}
@@ -206,7 +198,7 @@ class AsyncClient:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
             socket.transport.abort()
-        if not has_dropped and not self._is_stopping:
+        if not has_dropped and not self._stopping.is_set():
             code = socket.close_code
             self._assert(code is None or code in RETRIED_CODES, f"closed with {code}: {socket.close_reason}")
 
@@ -325,16 +317,16 @@ class AsyncClient:
 
     async def _page(self, conversation, after, limit):
         path = f"/api/messages?conversation_id={conversation}&after={after}&limit={limit}"
-        deadline = time.monotonic() + 30
-        while True:
+
+        async def fetched():
             with contextlib.suppress(OSError):
                 answer = await asyncio.to_thread(request, self.port, "GET", path, session=self.login["session_id"])
                 if answer.status == 200:
-                    self._assert(answer.json["messages"], f"{path} is empty")
                     return answer.json["messages"]
                 self._assert(answer.status in RETRIED_STATUSES, f"{path}: {answer}")
-            self._assert(time.monotonic() < deadline, f"{path}: no answer")
-            await asyncio.sleep(0.1)
+            return None
+
+        return await eventually(fetched, f"{path} has messages", interval=0.1)
 
     def _take_synced(self, frame):
         self._assert(not self._is_synced, "Synced twice")

@@ -11,7 +11,8 @@ import random
 import pytest
 from websockets.asyncio.server import serve
 
-from async_client import AsyncClient, eventually
+from async_client import AsyncClient
+from waiting import eventually
 
 LOGIN = {"user_id": "anna", "session_id": "s", "user_type": "Kehu"}
 MINE = "c:anna"

@@ -10,8 +10,9 @@ import collections
 import os
 import random
 
-from async_client import AsyncClient, eventually, running, seen
+from async_client import AsyncClient, running, seen
 from stack import stack_with
+from waiting import eventually
 
 CUSTOMERS, AGENTS = 50, 5
 LENGTH = 5 if os.environ.get("SOAK") == "1" else 1

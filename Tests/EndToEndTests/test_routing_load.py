@@ -6,10 +6,11 @@ import concurrent.futures
 import contextlib
 import random
 
-from async_client import AsyncClient, eventually, running
+from async_client import AsyncClient, running
 from http_client import assert_problem
 from routing import act, conversation_of, decisions, listed
 from stack import stack_with
+from waiting import eventually
 
 CUSTOMERS, AGENTS, CAPACITY = 1000, 10, 5
 # Customers who have been served when the first agents drop out.
@@ -226,14 +227,15 @@ class Rush:
         assert places == list(range(1, CUSTOMERS - AGENTS * CAPACITY + 1))
 
     async def look(self):
-        """Counts at random moments what the list says that an agent has."""
+        """Counts what the list says that an agent has, again and again while customers are served and done with."""
         while not self.is_over():
             agent = self.rng.choice(self.agents)
             found = await asyncio.to_thread(listed, self.stack, agent.login, "state=open")
             mine = [one["conversation_id"] for one in found if one["agent_id"] == agent.user_id]
             assert len(mine) <= CAPACITY, f"{agent.user_id} has {mine}"
             self.looks += 1
-            await asyncio.sleep(self.rng.uniform(0, 0.05))
+            before = self.state()
+            await eventually(lambda: self.state() != before or self.is_over(), self.state)
 
     # What has to be true at the end
 

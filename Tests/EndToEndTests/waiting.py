@@ -1,5 +1,7 @@
 """Waiting for conditions, never for time."""
 
+import asyncio
+import inspect
 import time
 
 
@@ -25,3 +27,17 @@ def until(condition, what, timeout=10.0, interval=0.02):
         if time.monotonic() >= deadline:
             raise Timeout(f"{what}: not within {timeout} s; last seen: {last!r}")
         time.sleep(interval)
+
+
+async def eventually(condition, what, timeout=30.0, interval=0.02):
+    """The same among coroutines: `condition` may be one; `what` may be called, for how things stand at the end."""
+    deadline = time.monotonic() + timeout
+    while True:
+        result = condition()
+        if inspect.isawaitable(result):
+            result = await result
+        if result:
+            return result
+        if time.monotonic() >= deadline:
+            raise Timeout(f"{what() if callable(what) else what}: not within {timeout} s")
+        await asyncio.sleep(interval)
