@@ -107,8 +107,7 @@ final class Gateway: Sendable {
 
     /// A customer has been given a place in the queue.
     func tell(_ place: QueuePlace) {
-        queue.note(place)
-        onEachLoop { $0.tell([place]) }
+        if queue.note(place) { onEachLoop { $0.tell([place]) } }
     }
 
     /// How long after the last close frame clients have to answer it.

@@ -117,6 +117,16 @@ struct PresenceNewsTests {
         #expect(places.map(\.customerID) == ["u3", "u1"])
         #expect(places.map(\.position) == [1, 2])
         #expect(board.place(of: "u1") == places[1])
+        let late = board.note(
+            QueuePlace(
+                customerID: "u1",
+                conversationID: "c:u1",
+                position: 3,
+                reason: "all_busy",
+                isAgentPresent: true
+            )
+        )
+        #expect(!late && board.place(of: "u1") == places[1], "an answer that comes after the queue is older")
         _ = board.replace(WaitingQueue(version: 5, agentsPresent: false, waiting: []))
         #expect(board.place(of: "u1") == nil)
     }

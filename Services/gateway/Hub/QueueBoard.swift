@@ -41,7 +41,15 @@ final class QueueBoard: Sendable {
     }
 
     /// What presence has answered about one customer.
-    func note(_ place: QueuePlace) { places.withLock { $0[place.customerID] = place } }
+    ///
+    /// - Returns: Whether it is news: a place that the queue has told already may be newer than a late answer.
+    func note(_ place: QueuePlace) -> Bool {
+        places.withLock { places in
+            guard places[place.customerID] == nil else { return false }
+            places[place.customerID] = place
+            return true
+        }
+    }
 
     /// A customer does not wait any more, whatever queue was told before.
     func forget(_ customerID: String) { places.withLock { $0[customerID] = nil } }
