@@ -29,7 +29,8 @@ package struct Revocation: Codable, Sendable, Equatable {
 /// Without `epoch` the answer is a reset that names the epoch and its newest number. `wait` is in seconds, 0…30.
 ///
 /// ```json
-/// {"epoch":"k3J9","next":7,"reset":false,"revocations":[{"number":7,"session_hash":"47DEQ…"}]}
+/// {"epoch":"k3J9","next":8,"reset":false,"revocations":[{"number":7,"session_hash":"47DEQ…"}],
+///  "changed_users":["user123"]}
 /// ```
 package struct RevocationPage: Codable, Sendable, Equatable {
     /// Numbers of different epochs have nothing to do with each other.
@@ -40,12 +41,32 @@ package struct RevocationPage: Codable, Sendable, Equatable {
     package var reset: Bool
     /// Empty when the wait ended without news, or on a reset.
     package var revocations: [Revocation]
+    /// Users whose account was changed or deleted: what was read of it before is to be read again.
+    ///
+    /// Empty on a reset, which says so of every user.
+    package var changedUsers: [String]
 
-    package init(epoch: String, next: Int, reset: Bool, revocations: [Revocation]) {
+    package init(
+        epoch: String,
+        next: Int,
+        reset: Bool,
+        revocations: [Revocation] = [],
+        changedUsers: [String] = []
+    ) {
         self.epoch = epoch
         self.next = next
         self.reset = reset
         self.revocations = revocations
+        self.changedUsers = changedUsers
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        epoch = try values.decode(String.self, forKey: .epoch)
+        next = try values.decode(Int.self, forKey: .next)
+        reset = try values.decode(Bool.self, forKey: .reset)
+        revocations = try values.decode([Revocation].self, forKey: .revocations)
+        changedUsers = try values.decodeIfPresent([String].self, forKey: .changedUsers) ?? []
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -53,5 +74,6 @@ package struct RevocationPage: Codable, Sendable, Equatable {
         case next
         case reset
         case revocations
+        case changedUsers = "changed_users"
     }
 }

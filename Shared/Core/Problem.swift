@@ -27,6 +27,10 @@ package enum ProblemCode: String, Sendable, CaseIterable {
     case invalidCredentials = "invalid_credentials"
     case tooManyAttempts = "too_many_attempts"
     case userExists = "user_exists"
+    case lastAdministrator = "last_administrator"
+    case guestsDisabled = "guests_disabled"
+    case exchangeDisabled = "exchange_disabled"
+    case invalidToken = "invalid_token"
     // files
     case invalidBase64 = "invalid_base64"
     case fileNotFound = "file_not_found"
@@ -60,6 +64,8 @@ package enum ProblemCode: String, Sendable, CaseIterable {
     case recallForbidden = "recall_forbidden"
     case recallTooLate = "recall_too_late"
     case draining
+    /// The session that a frame brings belongs to another user.
+    case sessionMismatch = "session_mismatch"
     // presence
     case agentAtCapacity = "agent_at_capacity"
     case agentUnavailable = "agent_unavailable"
@@ -80,6 +86,8 @@ package struct Problem: Error, Sendable, Equatable {
     package var detail: String
     /// Further header fields of the answer, such as `Retry-After` or `Allow`.
     package var headers: [Header]
+    /// The members of the body that break a rule, when the answer names each (RFC 9457 §3, the example's `errors`).
+    package var errors: [FieldError]
 
     /// One header field that goes with the answer.
     package struct Header: Sendable, Equatable {
@@ -92,11 +100,31 @@ package struct Problem: Error, Sendable, Equatable {
         }
     }
 
-    package init(_ status: Int, _ code: ProblemCode, _ detail: String, headers: [Header] = []) {
+    /// One member of a request's body, and the rule that it breaks.
+    package struct FieldError: Sendable, Equatable {
+        /// Member names from the top, with dots; `user_name`.
+        package var field: String
+        /// What it must be, such as `must be true or false`.
+        package var rule: String
+
+        package init(_ field: String, _ rule: String) {
+            self.field = field
+            self.rule = rule
+        }
+    }
+
+    package init(
+        _ status: Int,
+        _ code: ProblemCode,
+        _ detail: String,
+        headers: [Header] = [],
+        errors: [FieldError] = []
+    ) {
         self.status = status
         self.code = code
         self.detail = detail
         self.headers = headers
+        self.errors = errors
     }
 
     /// 400: the request cannot be understood.
@@ -115,7 +143,13 @@ package struct Problem: Error, Sendable, Equatable {
 
     /// 422: valid JSON whose member `field` breaks `rule`.
     package static func invalidField(_ field: String, _ rule: String) -> Problem {
-        Problem(422, .invalidField, "\(field): \(rule)")
+        invalidFields([FieldError(field, rule)])
+    }
+
+    /// 422: valid JSON of which each of `errors`, at least one, breaks a rule.
+    package static func invalidFields(_ errors: [FieldError]) -> Problem {
+        let detail = errors.map { "\($0.field): \($0.rule)" }.joined(separator: "; ")
+        return Problem(422, .invalidField, detail, errors: errors)
     }
 
     /// 503: something this answer depends on does not answer.

@@ -37,9 +37,24 @@ package struct Response: Sendable {
     package init(_ problem: Problem) {
         var text = #"{"type":"about:blank","title":"# + JSONText.quoted(Status(problem.status).reasonPhrase)
         text += #","status":\#(problem.status),"detail":"# + JSONText.quoted(problem.detail)
-        text += #","code":"\#(problem.code.rawValue)"}"#
+        text += #","code":"\#(problem.code.rawValue)""#
+        if !problem.errors.isEmpty {
+            let errors = problem.errors.map { error in
+                #"{"detail":\#(JSONText.quoted(error.rule)),"pointer":\#(JSONText.quoted(error.pointer))}"#
+            }
+            text += #","errors":[\#(errors.joined(separator: ","))]"#
+        }
+        text += "}"
         self.init(Status(problem.status), contentType: "application/problem+json", Array(text.utf8))
         for header in problem.headers { headers.add(header.name, header.value) }
+    }
+}
+
+extension Problem.FieldError {
+    /// The member as a JSON pointer in a URI fragment (RFC 6901 §6): `#/users/3/name`; `#` for the whole body.
+    fileprivate var pointer: String {
+        guard field != "body" else { return "#" }
+        return "#/" + field.replacing("[", with: "/").replacing("]", with: "").replacing(".", with: "/")
     }
 }
 

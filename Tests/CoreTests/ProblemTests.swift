@@ -20,7 +20,18 @@ struct ProblemTests {
 
     @Test("an invalid field is named before the rule")
     func field() {
-        #expect(Problem.invalidField("user_id", "is missing") == Problem(422, .invalidField, "user_id: is missing"))
+        let problem = Problem.invalidField("user_id", "is missing")
+        #expect(problem.status == 422)
+        #expect(problem.code == .invalidField)
+        #expect(problem.detail == "user_id: is missing")
+        #expect(problem.errors == [Problem.FieldError("user_id", "is missing")])
+    }
+
+    @Test("several invalid fields are one problem that names each")
+    func fields() {
+        let errors = [Problem.FieldError("a", "is required"), Problem.FieldError("b", "must be a string")]
+        #expect(Problem.invalidFields(errors).detail == "a: is required; b: must be a string")
+        #expect(Problem.invalidFields(errors).errors == errors)
     }
 
     @Test("401 comes with a challenge, 503 with a time")

@@ -16,11 +16,15 @@ extension Request {
         _ type: Value.Type = Value.self,
         upTo bytesMax: Int = 65536
     ) async throws -> Value {
+        try JSONBody.decode(type, from: try await jsonBytes(upTo: bytesMax))
+    }
+
+    /// The body of a request that calls it JSON.
+    func jsonBytes(upTo bytesMax: Int) async throws -> [UInt8] {
         guard hasJSONContentType else {
             throw Problem(415, .unsupportedMediaType, "Content-Type: must be application/json")
         }
-        let bytes = try await body.collect(upTo: bytesMax)
-        return try JSONBody.decode(type, from: bytes)
+        return try await body.collect(upTo: bytesMax)
     }
 
     /// The media type without its parameters (RFC 9110 §8.3.1).
