@@ -10,8 +10,24 @@ enum AuthError: Error, Sendable, Equatable {
     case sessionMissing
     /// The session that was named does not live.
     case sessionEnded
-    /// More refreshes within one grace than are kept.
-    case tooManyRefreshes
+    /// The caller's role does not allow it.
+    case forbidden(String)
+    /// There is no such account, or no such session of it.
+    case notFound(String)
+    /// It would leave nobody who can administrate.
+    case lastAdministrator
+    /// The old password, asked for with the new one, is wrong.
+    case oldPasswordWrong
+    /// Something else changed the account in between.
+    case accountChanged
+    /// Guests, or exchanged tokens, are turned off.
+    case guestsDisabled, exchangeDisabled
+    /// As many guests as there may be.
+    case tooManyGuests
+    /// The token is not one to log in with, and why.
+    case invalidToken(rule: String)
+    /// The token's account cannot be logged in to.
+    case accountUnusable
     /// The user id is, or was, somebody's.
     case userExists(String)
     /// A member breaks a rule.
@@ -33,7 +49,7 @@ extension AuthError: ProblemConvertible {
             return Problem(
                 429,
                 .tooManyAttempts,
-                "too many login attempts; try again in \(seconds) s",
+                "too many attempts; try again in \(seconds) s",
                 headers: [Problem.Header("Retry-After", String(seconds))]
             )
         case .sessionMissing:
@@ -42,7 +58,19 @@ extension AuthError: ProblemConvertible {
             )
         case .sessionEnded:
             return Problem(401, .sessionEnded, "the session has ended; log in again", headers: [Self.challenge])
-        case .tooManyRefreshes: return .unavailable("too many refreshes at once")
+        case .forbidden(let rule): return .forbidden(rule)
+        case .notFound(let what): return .notFound(what)
+        case .lastAdministrator:
+            return Problem(409, .lastAdministrator, "this is the last administrator who can log in")
+        case .oldPasswordWrong:
+            return Problem(403, .invalidCredentials, "old_password: is wrong")
+        case .accountChanged: return Problem(409, .conflict, "the account was changed meanwhile; look and try again")
+        case .guestsDisabled: return Problem(403, .guestsDisabled, "guests are turned off; log in")
+        case .exchangeDisabled: return Problem(403, .exchangeDisabled, "tokens of another site are not taken here")
+        case .tooManyGuests: return .unavailable("too many guests", retryAfterSeconds: 60)
+        case .invalidToken(let rule):
+            return Problem(401, .invalidToken, "token: \(rule)", headers: [Self.challenge])
+        case .accountUnusable: return .forbidden("token: its account cannot be logged in to")
         case .userExists(let userID):
             return Problem(409, .userExists, "user_id: \(userID) is taken, or was given out before")
         case .invalidField(let field, let rule): return .invalidField(field, rule)

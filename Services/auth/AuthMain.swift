@@ -1,7 +1,7 @@
 import HTTP
 import ServiceKit
 
-/// auth: accounts, passwords, sessions and login limits over HTTP/JSON.
+/// auth: accounts, passwords, sessions, login limits and the audit trail over HTTP/JSON.
 ///
 /// Settings: see `AuthConfig`. Exit status: 0 clean stop, 1 failed start or run, 2 bad configuration.
 @main
@@ -9,20 +9,32 @@ enum AuthMain {
     static func main() async {
         await ServiceProcess.run("auth", commands: AuthCommands.all) { process in
             // 1. Configuration: file plus environment, every problem reported at once, secrets masked.
-            let config = AuthConfig(process.settings)
+            let config = try AuthConfig(process.settings)
             // 2. Store: opened and migrated before the port is bound.
             let store = try await config.openStore()
             let sessions = try await SessionService.start(
                 store: store,
-                hasher: try config.makeHasher(),
                 limits: config.sessionLimits,
-                loginLimits: config.loginLimits,
                 log: process.log
             )
+            let hasher = try config.makeHasher()
+            let limiter = config.makeLimiter(sessions, log: process.log)
+            let guests = try await GuestLogin.start(sessions, config.guestLimits)
             process.background("sweep") { await sessions.sweepRegularly() }
+            process.background("upkeep") { await Upkeep(sessions, guests, config.auditLimits).run(process.log) }
             // 3. Routes: the whole surface of the service, in reading order.
             var router = Router()
-            router.mount(SessionRoutes(sessions, metrics: process.metrics))
+            router.mount(
+                SessionRoutes(
+                    sessions,
+                    passwords: PasswordLogin(sessions, hasher: hasher, limiter: limiter),
+                    guests: guests,
+                    exchange: ExchangeLogin(sessions, verifier: config.exchangeVerifier, limiter: limiter),
+                    metrics: process.metrics
+                )
+            )
+            router.mount(UserRoutes(AccountService(sessions, hasher: hasher, limiter: limiter), rules: config.passwordRules))
+            router.mount(AuditRoutes(sessions))
             router.mount(InternalRoutes(sessions))
             // 4. Serve until SIGTERM or SIGINT; polls that wait are answered first, the store is closed last.
             let storeCheck = HealthCheck("store") { try await store.ping() }

@@ -36,6 +36,11 @@ package struct Log: Sendable {
         case int(Int)
         case double(Double)
         case bool(Bool)
+        /// Leaves the field out.
+        case none
+
+        /// Text, or nothing at all.
+        package static func optional(_ text: String?) -> Value { text.map { .string($0) } ?? .none }
 
         package init(stringLiteral value: String) { self = .string(value) }
         package init(integerLiteral value: Int) { self = .int(value) }
@@ -67,8 +72,10 @@ package struct Log: Sendable {
         var line = #"{"ts":""# + Timestamp.now().wire + #"","level":""# + level.rawValue + #"","service":""#
         line += service + #"","event":""# + event.description + "\""
         for (name, value) in fields {
+            if case .none = value { continue }
             line += ",\"\(name)\":"
             switch value {
+            case .none: break
             case .string(let text): JSONText.appendQuoted(text, to: &line)
             case .int(let number): line += String(number)
             case .double(let number): line += number.isFinite ? String(number) : "null"

@@ -28,42 +28,63 @@ struct AuthFixture {
     let store: SQLiteAuthStore
     let hasher: PasswordHasher
     let sessions: SessionService
+    let passwords: PasswordLogin
+    let guests: GuestLogin
+    let accounts: AccountService
     let router: Router
 
     static let log = Log(service: "auth", level: .error)
+    static let exchangeSecret = Array("a secret of the site, 32 bytes or more".utf8)
 
     init(
         limits: SessionLimits = SessionLimits(),
         loginLimits: LoginLimiter.Limits = LoginLimiter.Limits(),
-        hasher: PasswordHasher? = nil
+        guestLimits: GuestLogin.Limits = GuestLogin.Limits(),
+        exchangeSecret: [UInt8]? = AuthFixture.exchangeSecret,
+        hasher: PasswordHasher? = nil,
+        log: Log = AuthFixture.log
     ) async throws {
         directory = try TemporaryDirectory()
-        clock = ManualClock()
-        store = try await SQLiteAuthStore.open(directory: directory.path)
-        self.hasher = try hasher ?? PasswordHasher(cost: 1)
-        _ = try await DemoAccounts(store: store, hasher: self.hasher).create(random: false, now: clock.now)
-        sessions = try await SessionService.start(
-            store: store,
-            hasher: self.hasher,
-            limits: limits,
-            loginLimits: loginLimits,
-            clock: clock.authClock,
-            log: Self.log
-        )
+        let clock = ManualClock()
+        self.clock = clock
+        let store = try await SQLiteAuthStore.open(directory: directory.path)
+        self.store = store
+        let hasher = try hasher ?? PasswordHasher(cost: 1)
+        self.hasher = hasher
+        _ = try await DemoAccounts(store: store, hasher: hasher).create(random: false, now: clock.now)
+        sessions = try await SessionService.start(store: store, limits: limits, clock: clock.authClock, log: log)
+        let limiter = LoginLimiter(loginLimits, clock: clock.authClock.monotonicMilliseconds, log: log) {
+            try await store.hasSession($0, now: clock.now) { [network = $1] in ClientNetwork.key(of: $0) == network }
+        }
+        passwords = PasswordLogin(sessions, hasher: hasher, limiter: limiter)
+        guests = try await GuestLogin.start(sessions, guestLimits)
+        accounts = AccountService(sessions, hasher: hasher, limiter: limiter)
+        let verifier = exchangeSecret.map { ExchangeVerifier(secrets: [$0], audience: nil) }
         var router = Router()
-        router.mount(SessionRoutes(sessions, metrics: Metrics(), now: clock.authClock.now))
+        router.mount(
+            SessionRoutes(
+                sessions,
+                passwords: passwords,
+                guests: guests,
+                exchange: ExchangeLogin(sessions, verifier: verifier, limiter: limiter),
+                metrics: Metrics(),
+                now: clock.authClock.now
+            )
+        )
+        router.mount(UserRoutes(accounts, rules: PasswordRules()))
+        router.mount(AuditRoutes(sessions))
         router.mount(InternalRoutes(sessions))
         self.router = router
     }
 
     /// Logs a demo account in.
     func logIn(_ username: String = "user123", _ password: String = "password123") async throws -> IssuedSession {
-        try await sessions.logIn(
-            SessionService.Credentials(
+        try await passwords.logIn(
+            PasswordLogin.Credentials(
                 username: username,
                 password: password,
                 userType: nil,
-                address: "192.0.2.1",
+                origin: SessionOrigin(remoteAddress: "192.0.2.1"),
                 requestID: "-"
             )
         )

@@ -40,7 +40,14 @@ struct DemoAccounts {
     private func create(_ demo: Demo, _ password: String, _ now: Timestamp) async throws {
         if let account = try await store.account(demo.userID) {
             guard try await !hasher.verify(password, stored: account.passwordHash) else { return }
-            return try await store.setPassword(demo.userID, hash: try await hasher.hash(password), now: now)
+            _ = try await store.setPassword(
+                demo.userID,
+                hash: try await hasher.hash(password),
+                revision: nil,
+                sparing: nil,
+                audit: AuditEntry(.passwordReset, by: .command, at: now, userID: demo.userID)
+            )
+            return
         }
         let account = Account(
             userID: demo.userID,
@@ -50,6 +57,7 @@ struct DemoAccounts {
             createdAt: now,
             passwordHash: try await hasher.hash(password)
         )
-        try await store.createAccounts([account])
+        let entry = AuditEntry(.userCreated, by: .command, at: now, userID: demo.userID)
+        try await store.createAccounts([account], audit: [entry])
     }
 }

@@ -8,18 +8,56 @@ extension AuthCommands {
     static let all: [ServiceCommand] = [
         ServiceCommand(
             "create-user",
-            usage: "--user-id ID --user-type Kehu|Kefu [--user-name NAME] [--admin] [--capacity N] "
-                + "(--password-stdin | --password-file FILE)"
+            usage: "--user-id ID --user-type Kehu|Kefu [--user-name NAME] [--admin] [--capacity N] " + passwordOptions,
+            summary: "Makes an account, such as the first administrator's. The password is the first line of FILE, or of "
+                + "standard input."
         ) { process, arguments in
             try await run(process) { try await $0.createUser(arguments) }
         },
-        ServiceCommand("create-demo-users", usage: "[--random-passwords]") { process, arguments in
+        ServiceCommand(
+            "list-users",
+            usage: "[--user-type Kehu|Kefu] [--admin] [--disabled]",
+            summary: "Prints user_id, user_type, state (active or disabled; admin) and user_name of each account, with tabs "
+                + "between."
+        ) { process, arguments in
+            try await run(process) { try await $0.listUsers(arguments) }
+        },
+        ServiceCommand(
+            "reset-password",
+            usage: "--user-id ID " + passwordOptions,
+            summary: "Sets a user's password and ends all their sessions, also while the service runs."
+        ) { process, arguments in
+            try await run(process) { try await $0.resetPassword(arguments) }
+        },
+        ServiceCommand(
+            "disable-user",
+            usage: "--user-id ID",
+            summary: "Lets a user log in no longer and ends all their sessions, also while the service runs."
+        ) { process, arguments in
+            try await run(process) { try await $0.setDisabled(true, arguments) }
+        },
+        ServiceCommand("enable-user", usage: "--user-id ID", summary: "Lets a disabled user log in again.") {
+            process,
+            arguments in
+            try await run(process) { try await $0.setDisabled(false, arguments) }
+        },
+        ServiceCommand(
+            "create-demo-users",
+            usage: "[--random-passwords]",
+            summary: "Makes the guide's accounts and prints their passwords; refused in production."
+        ) { process, arguments in
             try await run(process) { try await $0.createDemoUsers(arguments) }
         },
-        ServiceCommand("create-sessions", usage: "--count N [--agents M]") { process, arguments in
+        ServiceCommand(
+            "create-sessions",
+            usage: "--count N [--agents M]",
+            summary: "Makes users with a session each for load tests; refused in production."
+        ) { process, arguments in
             try await run(process) { try await $0.createSessions(arguments) }
         },
     ]
+
+    private static let passwordOptions = "(--password-stdin | --password-file FILE)"
 
     /// The longest file with a password, in bytes.
     private static let passwordFileBytesMax = 4096
@@ -28,11 +66,12 @@ extension AuthCommands {
         _ process: ServiceProcess,
         _ body: @Sendable (AuthCommands) async throws -> Void
     ) async throws {
-        let config = AuthConfig(process.settings)
+        let config = try AuthConfig(process.settings)
         let store = try await config.openStore()
         let commands = AuthCommands(
             store: store,
             hasher: try config.makeHasher(),
+            rules: config.passwordRules,
             isProduction: config.isProduction,
             limits: config.sessionLimits,
             write: { process.output($0) },

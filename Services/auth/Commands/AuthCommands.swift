@@ -8,6 +8,7 @@ import ServiceKit
 struct AuthCommands {
     let store: any AuthStore
     let hasher: PasswordHasher
+    let rules: PasswordRules
     let isProduction: Bool
     var limits = SessionLimits()
     var now: @Sendable () -> Timestamp = { Timestamp.now() }
@@ -28,15 +29,9 @@ struct AuthCommands {
             flags: ["--admin", "--password-stdin"]
         )
         let userID = try options.required("--user-id")
-        let userName = options.value("--user-name") ?? userID
-        guard Account.isAssignableID(userID) else {
-            throw AuthError.invalidField(
-                "user_id",
-                rule: "must be 1 to 64 of A-Z a-z 0-9 _ . -, and not ., .., me, online, system or guest-…"
-            )
-        }
-        guard Account.isUserName(userName) else {
-            throw AuthError.invalidField("user_name", rule: "must be 1 to 128 bytes without control characters")
+        guard Account.isAssignableID(userID) else { throw AuthError.invalidField("user_id", rule: Account.userIDRule) }
+        guard let userName = Account.normalizedName(options.value("--user-name") ?? userID) else {
+            throw AuthError.invalidField("user_name", rule: Account.userNameRule)
         }
         guard let userType = UserType(wire: try options.required("--user-type")) else {
             throw AuthError.invalidField("user_type", rule: "must be Kehu or Kefu")
@@ -48,8 +43,6 @@ struct AuthCommands {
         guard userType == .agent || capacity == nil else {
             throw CommandError("--capacity goes with --user-type Kefu only")
         }
-        let password = try readPassword(options)
-        try PasswordRules.check(password, userID: userID, userName: userName)
         let account = Account(
             userID: userID,
             userName: userName,
@@ -57,10 +50,81 @@ struct AuthCommands {
             isAdmin: options.has("--admin"),
             capacity: capacity,
             createdAt: now(),
-            passwordHash: try await hasher.hash(password)
+            passwordHash: try await readNewPassword(options, userID: userID, userName: userName)
         )
-        try await store.createAccounts([account])
+        let entry = AuditEntry(.userCreated, by: .command, at: account.createdAt, userID: userID)
+        try await store.createAccounts([account], audit: [entry])
         try write("created \(userID)\n")
+    }
+
+    /// Prints `user_id user_type state user_name` for each account, with tabs between; the state is `active` or
+    /// `disabled`, and `admin` with it.
+    func listUsers(_ arguments: [String]) async throws {
+        let options = try CommandArguments(arguments, valued: ["--user-type"], flags: ["--admin", "--disabled"])
+        var filter = AccountFilter()
+        if let text = options.value("--user-type") {
+            guard let userType = UserType(wire: text) else { throw CommandError("--user-type must be Kehu or Kefu") }
+            filter.userType = userType
+        }
+        if options.has("--admin") { filter.isAdmin = true }
+        if options.has("--disabled") { filter.isDisabled = true }
+        var cursor: String?
+        while true {
+            let page = try await store.accounts(filter, after: cursor, limit: Self.listPage)
+            let lines = page.map { account in
+                let state = (account.isDisabled ? "disabled" : "active") + (account.isAdmin ? ",admin" : "")
+                return "\(account.userID)\t\(account.userType.rawValue)\t\(state)\t\(account.userName)\n"
+            }
+            try write(lines.joined())
+            guard page.count == Self.listPage else { return }
+            cursor = page.last?.userID
+        }
+    }
+
+    /// Accounts read at once.
+    private static let listPage = 500
+
+    /// Sets a user's password; all their sessions end, also in the service that runs.
+    func resetPassword(_ arguments: [String]) async throws {
+        let options = try CommandArguments(
+            arguments,
+            valued: ["--user-id", "--password-file"],
+            flags: ["--password-stdin"]
+        )
+        let userID = try options.required("--user-id")
+        guard let account = try await store.account(userID), !account.isGuest else { throw Self.noSuchUser(userID) }
+        let hash = try await readNewPassword(options, userID: userID, userName: account.userName)
+        let entry = AuditEntry(.passwordReset, by: .command, at: now(), userID: userID)
+        guard try await store.setPassword(userID, hash: hash, revision: nil, sparing: nil, audit: entry) else {
+            throw Self.noSuchUser(userID)
+        }
+        try write("password of \(userID) set; their sessions have ended\n")
+    }
+
+    /// Disables an account, or enables it again; who is disabled is logged out everywhere.
+    func setDisabled(_ isDisabled: Bool, _ arguments: [String]) async throws {
+        let options = try CommandArguments(arguments, valued: ["--user-id"])
+        let userID = try options.required("--user-id")
+        let change = AccountChange(isDisabled: isDisabled)
+        guard try await store.updateAccount(userID, change, by: .command, now: now()) != nil else {
+            throw Self.noSuchUser(userID)
+        }
+        try write("\(isDisabled ? "disabled" : "enabled") \(userID)\n")
+    }
+
+    private static func noSuchUser(_ userID: String) -> CommandError { CommandError("\(userID): no such user") }
+
+    /// The hash of the password that the options lead to.
+    private func readNewPassword(
+        _ options: CommandArguments,
+        userID: String,
+        userName: String
+    ) async throws -> String {
+        let password = try readPassword(options)
+        if let rule = rules.check(password, userID: userID, userName: userName) {
+            throw AuthError.invalidField("password", rule: rule)
+        }
+        return try await hasher.hash(PasswordRules.normalized(password))
     }
 
     private func readPassword(_ options: CommandArguments) throws -> String {

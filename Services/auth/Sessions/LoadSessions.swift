@@ -32,7 +32,8 @@ struct LoadSessions {
             let known = Set(try await store.accounts(users.map(\.id)).map(\.userID))
             let new = users.filter { !known.contains($0.id) }
             try await store.createAccounts(
-                new.map { Account(userID: $0.id, userName: $0.id, userType: $0.userType, createdAt: now) }
+                new.map { Account(userID: $0.id, userName: $0.id, userType: $0.userType, createdAt: now) },
+                audit: []
             )
             let lines = users.map { Line(userID: $0.id, sessionID: SessionID.make(), userType: $0.userType) }
             let sessions = lines.map { line in

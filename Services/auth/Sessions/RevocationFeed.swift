@@ -2,14 +2,14 @@ import Contracts
 import Core
 import Synchronization
 
-/// The ended sessions that other services poll for, in the order of their commits, out of memory.
+/// The ended sessions and changed accounts that other services poll for, in the order of their commits, out of memory.
 ///
 /// Only `append` adds, and takes what the store listed, in its order; a commit is never published before another that
 /// has a smaller number.
 final class RevocationFeed: Sendable {
-    /// Ended sessions held; who asks for older ones verifies everything again.
+    /// Entries held; who asks for older ones verifies everything again.
     static let heldMax = SQLiteAuthStore.revocationsKeptDefault
-    /// Ended sessions in one answer.
+    /// Entries in one answer.
     static let pageMax = 1000
     /// Polls that may wait at once; one more is answered as if its wait were over.
     static let waitersMax = 1024
@@ -19,7 +19,7 @@ final class RevocationFeed: Sendable {
     private struct State {
         let epoch: String
         var trimmedThrough: Int
-        var held: [EndedSession] = []
+        var held: [RevocationEntry] = []
         var newest: Int
         var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
         var nextWaiter = 0
@@ -48,10 +48,10 @@ final class RevocationFeed: Sendable {
     /// Polls that wait now.
     var waiterCount: Int { state.withLock { $0.waiters.count } }
 
-    /// Publishes ended sessions, ascending; those known already are passed over.
-    func append(_ ended: [EndedSession]) {
+    /// Publishes entries, ascending; those known already are passed over.
+    func append(_ entries: [RevocationEntry]) {
         let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
-            let fresh = ended.drop { $0.number <= state.newest }
+            let fresh = entries.drop { $0.number <= state.newest }
             guard let last = fresh.last else { return [] }
             state.held += fresh
             state.newest = last.number
@@ -91,26 +91,29 @@ final class RevocationFeed: Sendable {
                 group.cancelAll()
             }
         }
-        return page(epoch, number) ?? RevocationPage(epoch: epoch ?? "", next: number, reset: false, revocations: [])
+        return page(epoch, number) ?? RevocationPage(epoch: epoch ?? "", next: number, reset: false)
     }
 
     /// The answer as far as it needs no waiting.
     private func page(_ epoch: String?, _ number: Int) -> RevocationPage? {
         state.withLock { state in
             guard epoch == state.epoch, number >= state.trimmedThrough, number <= state.newest else {
-                return RevocationPage(epoch: state.epoch, next: state.newest, reset: true, revocations: [])
+                return RevocationPage(epoch: state.epoch, next: state.newest, reset: true)
             }
             guard number < state.newest else { return nil }
             let start = state.held.firstIndexPast(number)
-            let ended = state.held[start...].prefix(Self.pageMax)
-            return RevocationPage(
-                epoch: state.epoch,
-                next: ended.last?.number ?? number,
-                reset: false,
-                revocations: ended.map { one in
-                    Revocation(number: one.number, sessionHash: one.hash.wire, replacedBy: one.replacedBy?.wire)
+            let entries = state.held[start...].prefix(Self.pageMax)
+            var page = RevocationPage(epoch: state.epoch, next: entries.last?.number ?? number, reset: false)
+            for entry in entries {
+                switch entry.subject {
+                case .session(let hash, let successor):
+                    page.revocations.append(
+                        Revocation(number: entry.number, sessionHash: hash.wire, replacedBy: successor?.wire)
+                    )
+                case .user(let userID): page.changedUsers.append(userID)
                 }
-            )
+            }
+            return page
         }
     }
 
@@ -137,7 +140,7 @@ final class RevocationFeed: Sendable {
     }
 }
 
-extension [EndedSession] {
+extension [RevocationEntry] {
     /// The index of the first one with a greater number, by bisection.
     fileprivate func firstIndexPast(_ number: Int) -> Int {
         var low = startIndex

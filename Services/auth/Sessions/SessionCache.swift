@@ -12,6 +12,10 @@ struct SessionCache {
         var readAt: Timestamp
     }
 
+    /// When accounts were changed: what was read of them before is not fresh.
+    ///
+    /// Kept as long as entries are, so that one need not look for a user's sessions among all.
+    private var changedAt: [String: Timestamp] = [:]
     private var young: [SessionHash: Entry] = [:]
     private var old: [SessionHash: Entry] = [:]
     private let generationMax: Int
@@ -69,8 +73,27 @@ struct SessionCache {
         old[hash] = nil
     }
 
+    /// An account was changed: what is known of it, or is being asked, is not used any more.
+    mutating func forget(_ userID: String, now: Timestamp) {
+        removals += 1
+        if changedAt.count >= Self.changesMax {
+            changedAt = changedAt.filter { now.milliseconds - $0.value.milliseconds < ageMaxMilliseconds }
+            if changedAt.count >= Self.changesMax {
+                changedAt = [:]
+                young = [:]
+                old = [:]
+            }
+        }
+        changedAt[userID] = now
+    }
+
+    /// Changed accounts held; past it all sessions are forgotten instead.
+    private static let changesMax = 10_000
+
     private func isFresh(_ entry: Entry, _ now: Timestamp) -> Bool {
-        (0..<ageMaxMilliseconds).contains(now.milliseconds - entry.readAt.milliseconds)
+        guard (0..<ageMaxMilliseconds).contains(now.milliseconds - entry.readAt.milliseconds) else { return false }
+        guard !changedAt.isEmpty, let changed = changedAt[entry.session.session.userID] else { return true }
+        return entry.readAt > changed
     }
 
     private mutating func put(_ entry: Entry) {

@@ -18,8 +18,6 @@ struct SessionLimits: Sendable {
     var cacheAgeMilliseconds: Int64 = 30_000
     /// Uses waiting to be written back; beyond, they are written by a later use.
     var pendingTouchesMax = 20_000
-    /// Refreshes within one grace; one more is 503.
-    var refreshesMax = 10_000
 
     /// The state of a session that begins at `now`.
     func begin(_ hash: SessionHash, userID: String, now: Timestamp, endsAt: Timestamp? = nil) -> StoredSession {

@@ -10,15 +10,13 @@ final class SessionService: Sendable {
     let store: any AuthStore
     let feed: RevocationFeed
     let limits: SessionLimits
-    private let hasher: PasswordHasher
-    private let limiter: LoginLimiter
-    private let clock: AuthClock
+    let trail: AuditTrail
+    let clock: AuthClock
     private let log: Log
     private let state: Mutex<State>
 
     private struct State {
         var cache: SessionCache
-        var refreshes: RefreshTable
         /// Uses to write back; the newest of each session.
         var touches: [SessionHash: SessionTouch] = [:]
         var isClosed = false
@@ -30,26 +28,22 @@ final class SessionService: Sendable {
     private init(
         store: any AuthStore,
         feed: RevocationFeed,
-        hasher: PasswordHasher,
         limits: SessionLimits,
-        limiter: LoginLimiter,
         clock: AuthClock,
         log: Log
     ) {
         self.store = store
         self.feed = feed
-        self.hasher = hasher
         self.limits = limits
-        self.limiter = limiter
         self.clock = clock
         self.log = log
+        trail = AuditTrail(store: store, log: log)
         state = Mutex(
             State(
                 cache: SessionCache(
                     countMax: limits.cachedSessionsMax,
                     ageMaxMilliseconds: limits.cacheAgeMilliseconds
-                ),
-                refreshes: RefreshTable(countMax: limits.refreshesMax)
+                )
             )
         )
     }
@@ -57,100 +51,62 @@ final class SessionService: Sendable {
     /// A service over `store`, its feed filled with what the store lists.
     static func start(
         store: any AuthStore,
-        hasher: PasswordHasher,
         limits: SessionLimits = SessionLimits(),
-        loginLimits: LoginLimiter.Limits = LoginLimiter.Limits(),
         clock: AuthClock = AuthClock(),
         log: Log
     ) async throws -> SessionService {
         let service = SessionService(
             store: store,
             feed: RevocationFeed(try await store.revocationState(), sleep: clock.sleep),
-            hasher: hasher,
             limits: limits,
-            limiter: LoginLimiter(loginLimits, clock: clock.monotonicMilliseconds),
             clock: clock,
             log: log
         )
-        try await service.publishEnded()
+        try await service.publishChanges()
         return service
     }
 
-    // MARK: - Login
+    // MARK: - Begin
 
-    /// Who wants to log in, and from where.
-    struct Credentials: Sendable {
-        var username: String
-        var password: String
-        /// `nil`: whatever the account is.
-        var userType: UserType?
-        var address: String
-        var requestID: String
-    }
-
-    /// A new session for who knows the password.
+    /// Begins a session of `account`, as it was read.
     ///
-    /// Takes the same time whether or not the account exists.
-    ///
-    /// - Throws: `AuthError.invalidCredentials`, `.tooManyAttempts`; `PasswordHasherError` when the pool is busy or the
-    ///   password cannot be one; what the store throws.
-    func logIn(_ credentials: Credentials) async throws -> IssuedSession {
-        let attempt = try limiter.begin(username: credentials.username, address: credentials.address)
-        let account: Account?
-        let matches: Bool
-        do {
-            account =
-                Identifier.isUserID(credentials.username) ? try await store.account(credentials.username) : nil
-            matches = try await hasher.verify(credentials.password, stored: account?.passwordHash)
-        } catch {
-            limiter.abandoned(attempt)
-            throw error
-        }
-        guard let account, matches, !account.isDisabled,
-            credentials.userType == nil || credentials.userType == account.userType
-        else {
-            // Only a known name is logged: people type passwords into the wrong field.
-            log.info(
-                "login_failed",
-                [
-                    "user_id": .string(account?.userID ?? "(unknown)"),
-                    "remote_address": .string(credentials.address),
-                    "request_id": .string(credentials.requestID),
-                ]
-            )
-            throw AuthError.invalidCredentials
-        }
-        limiter.succeeded(attempt)
-        try await improveHash(of: account, credentials.password)
-        let issued = try await issue(for: account)
-        log.info(
-            "login",
-            [
-                "user_id": .string(account.userID),
-                "remote_address": .string(credentials.address),
-                "request_id": .string(credentials.requestID),
-            ]
-        )
-        return issued
-    }
-
-    /// Makes the stored hash again when its cost is not today's; the password is only at hand now.
-    private func improveHash(of account: Account, _ password: String) async throws {
-        guard let stored = account.passwordHash, hasher.needsRehash(stored: stored) else { return }
-        try await store.rehash(account.userID, from: stored, to: try await hasher.hash(password))
-    }
-
-    private func issue(for account: Account) async throws -> IssuedSession {
-        let now = clock.now()
+    /// - Parameters:
+    ///   - account: Whose it is; nothing else has to be checked any more.
+    ///   - origin: Where it is begun.
+    ///   - audit: Stored with it.
+    /// - Returns: `nil` if the account may not log in any more, or something has ended all its sessions since it was read.
+    func begin(_ account: Account, from origin: SessionOrigin, audit: AuditEntry) async throws -> IssuedSession? {
         let id = SessionID.make()
-        let session = limits.begin(SessionHash(of: id), userID: account.userID, now: now)
-        try await store.createSessions([session], sessionsPerUserMax: limits.sessionsPerUserMax, now: now)
+        let beginning = beginning(id, account, from: origin, audit: audit, limits)
+        guard try await store.beginSession(beginning, revision: account.revision) else { return nil }
+        return try await issued(id, beginning, account)
+    }
+
+    /// A session of an account that the store makes, or finds, in the same step.
+    func beginning(
+        _ id: String,
+        _ account: Account,
+        from origin: SessionOrigin,
+        audit: AuditEntry,
+        _ limits: SessionLimits
+    ) -> SessionBeginning {
+        SessionBeginning(
+            session: limits.begin(SessionHash(of: id), userID: account.userID, now: audit.at),
+            origin: origin,
+            sessionsPerUserMax: limits.sessionsPerUserMax,
+            audit: audit
+        )
+    }
+
+    /// What its owner is given of a session that is stored.
+    func issued(_ id: String, _ beginning: SessionBeginning, _ account: Account) async throws -> IssuedSession {
+        trail.logged(beginning.audit)
         // The user's oldest session may have ended in its favour.
-        try await publishEnded()
+        try await publishChanges()
         return IssuedSession(
             id: id,
             verified: VerifiedSession(
-                session: session,
+                session: beginning.session,
                 userName: account.userName,
                 userType: account.userType,
                 isAdmin: account.isAdmin
@@ -209,37 +165,53 @@ final class SessionService: Sendable {
     ///
     /// The new one ends when the old one would have in any case.
     ///
-    /// - Throws: `AuthError.sessionEnded`, `.tooManyRefreshes`; what the store throws.
+    /// - Throws: `AuthError.sessionEnded`; what the store throws.
     func refresh(_ id: String) async throws -> IssuedSession {
-        guard let current = try await verify(id) else { throw AuthError.sessionEnded }
-        let now = clock.now()
-        let old = current.session.hash
-        let graceEndsAt = now.advanced(byMilliseconds: limits.graceMilliseconds)
-        let newID = state.withLock {
-            $0.refreshes.successor(of: old, newID: SessionID.make(), until: graceEndsAt, now: now)
-        }
-        guard let newID else { throw AuthError.tooManyRefreshes }
-        let newHash = SessionHash(of: newID)
-        if current.session.replacedBy != newHash {
-            let new = limits.begin(newHash, userID: current.session.userID, now: now, endsAt: current.session.endsAt)
-            let isReplaced = try await store.replaceSession(old, with: new, graceEndsAt: graceEndsAt, now: now)
-            try await publishEnded()
-            guard isReplaced else {
-                state.withLock { $0.refreshes.remove(old) }
-                throw AuthError.sessionEnded
-            }
-        }
+        guard let current = try await verify(id)?.session else { throw AuthError.sessionEnded }
+        let nonce: [UInt8]
+        if let known = current.successorNonce { nonce = known } else { nonce = try await replace(id, current) }
+        let newID = SessionID.successor(of: id, nonce: nonce)
         guard let verified = try await verify(newID) else { throw AuthError.sessionEnded }
         return IssuedSession(id: newID, verified: verified)
     }
 
+    /// Stores a successor of a session that had none when it was read; the nonce of the one that it has now.
+    private func replace(_ id: String, _ old: StoredSession) async throws -> [UInt8] {
+        let now = clock.now()
+        let nonce = SecureRandom.bytes(SessionID.randomBytes)
+        let newHash = SessionHash(of: SessionID.successor(of: id, nonce: nonce))
+        let stored = try await store.replaceSession(
+            old.hash,
+            with: limits.begin(newHash, userID: old.userID, now: now, endsAt: old.endsAt),
+            nonce: nonce,
+            graceEndsAt: now.advanced(byMilliseconds: limits.graceMilliseconds),
+            now: now
+        )
+        try await publishChanges()
+        guard let stored else { throw AuthError.sessionEnded }
+        return stored
+    }
+
     /// Ends the session, and the one that a refresh put in its place; nothing happens if it does not live.
-    func logOut(_ id: String, requestID: String) async throws {
+    func logOut(_ id: String, by actor: Actor) async throws {
         guard SessionID.isPlausible(id) else { return }
-        let userID = try await store.endSession(SessionHash(of: id), now: clock.now())
-        guard let userID else { return }
-        try await publishEnded()
-        log.info("logout", ["user_id": .string(userID), "request_id": .string(requestID)])
+        guard let entry = try await store.endSession(SessionHash(of: id), by: actor, now: clock.now()) else { return }
+        try await publishChanges()
+        trail.logged(entry)
+    }
+
+    /// A user's live sessions, the newest first.
+    func list(of userID: String) async throws -> [SessionSummary] {
+        let stored = try await store.sessions(of: userID, now: clock.now())
+        return state.withLock { state in
+            stored.map { summary in
+                guard let touch = state.touches[summary.session.hash] else { return summary }
+                var summary = summary
+                summary.session.usedAt = touch.usedAt
+                summary.session.expiresAt = touch.expiresAt
+                return summary
+            }
+        }
     }
 
     // MARK: - Upkeep
@@ -247,10 +219,7 @@ final class SessionService: Sendable {
     /// Writes uses back, ends expired sessions, and hears of those that another process ended.
     func sweep() async throws {
         let now = clock.now()
-        let touches = state.withLock { state in
-            state.refreshes.removeExpired(now: now)
-            return Array(state.touches.values)
-        }
+        let touches = state.withLock { Array($0.touches.values) }
         var ended: Int
         var written = touches
         repeat {
@@ -260,19 +229,27 @@ final class SessionService: Sendable {
         state.withLock { state in
             for touch in touches where state.touches[touch.hash] == touch { state.touches[touch.hash] = nil }
         }
-        try await publishEnded()
+        try await publishChanges()
     }
 
-    /// Sweeps every five seconds until the task is cancelled.
+    /// Hears of what other processes end, and sweeps every ten times, until the task is cancelled.
     func sweepRegularly() async {
+        var round = 0
         while !Task.isCancelled {
-            do { try await sweep() } catch {
+            do {
+                if round % Self.roundsPerSweep == 0 { try await sweep() } else { try await publishChanges() }
+            } catch {
                 guard !state.withLock({ $0.isClosed }) else { return }
                 log.error("sweep_failed", ["error": .string(String(reflecting: error))])
             }
-            do { try await clock.sleep(5000) } catch { return }
+            round += 1
+            do { try await clock.sleep(Self.roundMilliseconds) } catch { return }
         }
     }
+
+    /// The pause between two looks at the feed's table.
+    private static let roundMilliseconds: Int64 = 500
+    private static let roundsPerSweep = 10
 
     /// Writes the last uses back and closes the store.
     func close() async throws {
@@ -286,17 +263,24 @@ final class SessionService: Sendable {
     ///
     /// Reading it back, instead of publishing what one just wrote, keeps numbers in order when several writers end
     /// sessions at once.
-    private func publishEnded() async throws {
+    func publishChanges() async throws {
         while true {
-            let ended = try await store.endedSessions(after: feed.newest, limit: RevocationFeed.pageMax)
-            state.withLock { state in
-                for one in ended {
-                    state.cache.remove(one.hash)
-                    state.touches[one.hash] = nil
+            let entries = try await store.revocations(after: feed.newest, limit: RevocationFeed.pageMax)
+            if !entries.isEmpty {
+                let now = clock.now()
+                state.withLock { state in
+                    for entry in entries {
+                        switch entry.subject {
+                        case .session(let hash, _):
+                            state.cache.remove(hash)
+                            state.touches[hash] = nil
+                        case .user(let userID): state.cache.forget(userID, now: now)
+                        }
+                    }
                 }
+                feed.append(entries)
             }
-            feed.append(ended)
-            if ended.count < RevocationFeed.pageMax { return }
+            if entries.count < RevocationFeed.pageMax { return }
         }
     }
 }

@@ -13,4 +13,6 @@ struct StoredSession: Sendable, Equatable {
     var endsAt: Timestamp
     /// After a refresh: the session in whose favour it ends.
     var replacedBy: SessionHash?
+    /// After a refresh: what the successor's id is made of, together with this one's.
+    var successorNonce: [UInt8]?
 }

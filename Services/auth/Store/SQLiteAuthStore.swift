@@ -2,15 +2,14 @@ import Core
 import Crypto
 import Storage
 
-/// Accounts and sessions in one SQLite file.
+/// Accounts, sessions and the audit trail in one SQLite file.
 ///
 /// The service's commands may have it open at the same time.
 final class SQLiteAuthStore: AuthStore {
-    private let database: Database
+    let database: Database
+    let revocationsKept: Int
 
-    private let revocationsKept: Int
-
-    /// The newest ended sessions that stay listed; who is further behind verifies everything again.
+    /// The newest entries of the feed that stay; who is further behind verifies everything again.
     static let revocationsKeptDefault = 10_000
 
     private init(_ database: Database, revocationsKept: Int) {
@@ -31,166 +30,7 @@ final class SQLiteAuthStore: AuthStore {
 
     func close() async { await database.close() }
 
-    // MARK: - Accounts
-
-    func account(_ userID: String) async throws -> Account? {
-        try await database.read { try $0.account(userID) }
-    }
-
-    func accounts(_ userIDs: [String]) async throws -> [Account] {
-        try await database.read { db in try userIDs.compactMap { try db.account($0) } }
-    }
-
-    func createAccounts(_ accounts: [Account]) async throws {
-        try await database.write { db in
-            for account in accounts { try db.insert(account) }
-        }
-    }
-
-    func rehash(_ userID: String, from current: String, to hash: String) async throws {
-        try await database.write { db in
-            try db.run(
-                "UPDATE account SET password_hash = ? WHERE user_id = ? AND password_hash = ?",
-                hash,
-                userID,
-                current
-            )
-        }
-    }
-
-    func setPassword(_ userID: String, hash: String, now: Timestamp) async throws {
-        try await database.write { db in
-            try db.run("UPDATE account SET password_hash = ? WHERE user_id = ?", hash, userID)
-            let sessions = try db.rows("SELECT hash FROM session WHERE user_id = ?", userID) { try $0.sessionHash(0) }
-            for session in sessions { try db.end(session, now) }
-        }
-    }
-
-    // MARK: - Sessions
-
-    func createSessions(_ sessions: [StoredSession], sessionsPerUserMax: Int, now: Timestamp) async throws {
-        try await database.write { db in
-            for session in sessions {
-                try db.insert(session)
-                try db.endOldest(of: session.userID, sparing: session.hash, keeping: sessionsPerUserMax, now)
-            }
-        }
-    }
-
-    func session(_ hash: SessionHash) async throws -> VerifiedSession? {
-        try await database.read { db in
-            try db.first(
-                """
-                SELECT user_id, s.created_at, used_at, expires_at, ends_at, replaced_by, user_name, user_type, is_admin
-                FROM session s JOIN account a USING (user_id)
-                WHERE hash = ? AND is_disabled = 0 AND deleted_at IS NULL
-                """,
-                hash.bytes
-            ) { row in
-                VerifiedSession(
-                    session: StoredSession(
-                        hash: hash,
-                        userID: row.string(0),
-                        createdAt: row.timestamp(1),
-                        usedAt: row.timestamp(2),
-                        expiresAt: row.timestamp(3),
-                        endsAt: row.timestamp(4),
-                        replacedBy: row.optionalBytes(5).flatMap(SessionHash.init(bytes:))
-                    ),
-                    userName: row.string(6),
-                    userType: try row.userType(7),
-                    isAdmin: row.bool(8)
-                )
-            }
-        }
-    }
-
-    func replaceSession(
-        _ old: SessionHash,
-        with new: StoredSession,
-        graceEndsAt: Timestamp,
-        now: Timestamp
-    ) async throws -> Bool {
-        try await database.write { db in
-            let changed = try db.run(
-                """
-                UPDATE session SET replaced_by = ?, expires_at = min(expires_at, ?), ends_at = min(ends_at, ?)
-                WHERE hash = ? AND replaced_by IS NULL AND expires_at > ?
-                """,
-                new.hash.bytes,
-                graceEndsAt.milliseconds,
-                graceEndsAt.milliseconds,
-                old.bytes,
-                now.milliseconds
-            )
-            guard changed == 1 else {
-                return try db.first(
-                    "SELECT 1 FROM session WHERE hash = ? AND replaced_by = ? AND expires_at > ?",
-                    old.bytes,
-                    new.hash.bytes,
-                    now.milliseconds
-                ) { _ in true } ?? false
-            }
-            try db.insert(new)
-            try db.list(old, replacedBy: new.hash.bytes, now)
-            return true
-        }
-    }
-
-    func endSession(_ hash: SessionHash, now: Timestamp) async throws -> String? {
-        try await database.write { db in
-            let userID = try db.first("SELECT user_id FROM session WHERE hash = ?", hash.bytes) { $0.string(0) }
-            var next: SessionHash? = hash
-            while let hash = next {
-                let successor = try db.first("SELECT replaced_by FROM session WHERE hash = ?", hash.bytes) {
-                    $0.optionalBytes(0)
-                }
-                // Without its successor's name: that one ends too.
-                try db.end(hash, now, namingSuccessor: false)
-                next = successor.flatMap { $0 }.flatMap(SessionHash.init(bytes:))
-            }
-            return userID
-        }
-    }
-
-    func sweep(touches: [SessionTouch], now: Timestamp, expiredMax: Int) async throws -> Int {
-        // A quarter more than is kept may be listed, so that not every sweep writes.
-        let listedMax = revocationsKept + revocationsKept / 4
-        let isDue = try await database.read { db in
-            let hasExpired = try db.first("SELECT 1 FROM session WHERE expires_at <= ? LIMIT 1", now.milliseconds) {
-                _ in
-                true
-            }
-            return try hasExpired ?? (db.revocationCount() > listedMax)
-        }
-        guard isDue || !touches.isEmpty else { return 0 }
-        return try await database.write { [revocationsKept] db in
-            for touch in touches {
-                // A refresh in the meantime has the last word.
-                try db.run(
-                    "UPDATE session SET used_at = ?, expires_at = ? WHERE hash = ? AND replaced_by IS NULL",
-                    touch.usedAt.milliseconds,
-                    touch.expiresAt.milliseconds,
-                    touch.hash.bytes
-                )
-            }
-            let expired = try db.rows(
-                "SELECT hash FROM session WHERE expires_at <= ? ORDER BY expires_at LIMIT ?",
-                now.milliseconds,
-                expiredMax
-            ) { try $0.sessionHash(0) }
-            for hash in expired { try db.end(hash, now) }
-            if try db.revocationCount() > listedMax {
-                try db.run(
-                    "DELETE FROM revocation WHERE number <= (SELECT max(number) FROM revocation) - ?",
-                    revocationsKept
-                )
-            }
-            return expired.count
-        }
-    }
-
-    // MARK: - Revocations
+    // MARK: - The feed
 
     func revocationState() async throws -> RevocationState {
         try await database.write { db in
@@ -207,19 +47,48 @@ final class SQLiteAuthStore: AuthStore {
         }
     }
 
-    func endedSessions(after number: Int, limit: Int) async throws -> [EndedSession] {
+    func revocations(after number: Int, limit: Int) async throws -> [RevocationEntry] {
         try await database.read { db in
             try db.rows(
-                "SELECT number, session_hash, replaced_by FROM revocation WHERE number > ? ORDER BY number LIMIT ?",
+                """
+                SELECT number, session_hash, replaced_by, user_id FROM revocation
+                WHERE number > ? ORDER BY number LIMIT ?
+                """,
                 number,
                 limit
             ) { row in
-                EndedSession(
+                if let userID = row.optionalString(3) {
+                    return RevocationEntry(number: row.int(0), subject: .user(userID))
+                }
+                let successor = row.optionalBytes(2).flatMap(SessionHash.init(bytes:))
+                return RevocationEntry(
                     number: row.int(0),
-                    hash: try row.sessionHash(1),
-                    replacedBy: row.optionalBytes(2).flatMap(SessionHash.init(bytes:))
+                    subject: .session(try row.sessionHash(1), replacedBy: successor)
                 )
             }
+        }
+    }
+
+    // MARK: - The audit trail
+
+    func append(_ entries: [AuditEntry]) async throws {
+        try await database.write { db in
+            for entry in entries { try db.insert(entry) }
+        }
+    }
+
+    func auditEntries(
+        _ filter: AuditFilter,
+        before position: AuditPosition?,
+        limit: Int
+    ) async throws -> [(position: AuditPosition, entry: AuditEntry)] {
+        try await database.read { try $0.auditEntries(filter, before: position, limit: limit) }
+    }
+
+    func trimAudit(_ limits: AuditLimits, countMax: Int) async throws -> Int {
+        try await database.write { db in
+            try db.trimAudit(isAnonymous: false, keeping: limits.entriesMax, countMax)
+                + db.trimAudit(isAnonymous: true, keeping: limits.anonymousEntriesMax, countMax)
         }
     }
 }

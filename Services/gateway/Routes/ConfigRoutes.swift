@@ -19,7 +19,7 @@ struct ConfigRoutes: RouteGroup {
                     pingIntervalMilliseconds: limits.pingMilliseconds
                 ),
                 history: .init(limitMax: HistoryFrame.limits.upperBound),
-                features: .init(guests: false)
+                features: .init(guests: settings[SettingsCatalogue.authGuests])
             )
         )
     }

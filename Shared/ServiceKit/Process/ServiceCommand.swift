@@ -2,21 +2,26 @@
 package struct ServiceCommand: Sendable {
     /// What stands on the command line.
     package let name: String
-    /// Its arguments, and what it does, for `--help`.
+    /// Its arguments, for `--help`.
     package let usage: String
+    /// What it does, one sentence for `--help`.
+    package let summary: String
     let run: @concurrent @Sendable (ServiceProcess, [String]) async throws -> Void
 
     /// - Parameters:
     ///   - name: What stands on the command line.
-    ///   - usage: `--user-id ID …: what it does`.
+    ///   - usage: Its arguments, such as `--user-id ID [--admin]`.
+    ///   - summary: What it does, one sentence.
     ///   - run: Gets what follows the name. A thrown `CommandError` is printed as it is, exit status 2.
     package init(
         _ name: String,
         usage: String,
+        summary: String,
         run: @escaping @concurrent @Sendable (ServiceProcess, [String]) async throws -> Void
     ) {
         self.name = name
         self.usage = usage
+        self.summary = summary
         self.run = run
     }
 }

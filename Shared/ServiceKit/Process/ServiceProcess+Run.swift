@@ -34,8 +34,14 @@ extension ServiceProcess {
                 try await main(process)
             }
         case .command(let commandName, let config, let rest):
-            status = await start(name, config) { process in
-                for command in commands where command.name == commandName { try await command.run(process, rest) }
+            let called = commands.filter { $0.name == commandName }
+            if rest.contains("--help") || rest.contains("-h") {
+                for command in called { write(help(name, command), to: 1) }
+                status = 0
+            } else {
+                status = await start(name, config) { process in
+                    for command in called { try await command.run(process, rest) }
+                }
             }
         }
         exit(status)
@@ -111,6 +117,10 @@ extension ServiceProcess {
         var text = "usage: \(name) [--config FILE]"
         for command in commands { text += "\n       \(name) \(command.name) [--config FILE] \(command.usage)" }
         return text + "\n       \(name) --help | --version\n\n" + SettingsHelp.text(for: name)
+    }
+
+    private static func help(_ name: String, _ command: ServiceCommand) -> String {
+        "usage: \(name) \(command.name) [--config FILE] \(command.usage)\n\n\(command.summary)\n"
     }
 
     private static func write(_ text: String, to descriptor: Int32) {

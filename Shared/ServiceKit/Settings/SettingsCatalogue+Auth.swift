@@ -2,9 +2,12 @@
 extension SettingsCatalogue {
     static let auth: [any SettingDeclaration] = [
         authListen, authURL, authPasswordCost, authPasswordThreads, authPasswordRequestsMax,
+        authPasswordCharactersMin, authCommonPasswordsFile,
         authSessionIdle, authSessionLifetime, authSessionsPerUserMax, authCachedSessionsMax,
-        authLoginAccountFailuresMax, authLoginAddressFailuresMax, authLoginWindow, authLoginSuccessesPerMinuteMax,
-    ]
+        authLoginAccountFailuresMax, authLoginAddressFailuresMax, authLoginAccountFailuresEverywhereMax,
+        authLoginWindow, authLoginSuccessesPerMinuteMax,
+        authExchangeSecret, authExchangeSecretPrevious, authExchangeAudience,
+    ] + authGuestSettings + authAuditSettings
 
     package static let authListen = Setting.address(
         "auth.listen",
@@ -36,20 +39,32 @@ extension SettingsCatalogue {
         "auth.password_requests_max",
         default: 64,
         in: 1...10_000,
-        "logins hashing or waiting for it at once; more are 503"
+        "logins hashing or waiting for it at once, half of them from one address; more are 503"
+    )
+
+    package static let authPasswordCharactersMin = Setting.integer(
+        "auth.password_characters_min",
+        default: 8,
+        in: 8...128,
+        "the shortest password that can be set"
+    )
+
+    package static let authCommonPasswordsFile = Setting.optionalPath(
+        "auth.common_passwords_file",
+        "more passwords that cannot be set, one a line in UTF-8, at most 1,000,000 lines and 32 MiB"
     )
 
     package static let authSessionIdle = Setting.duration(
         "auth.session_idle_s",
         default: 604_800,
-        in: 60...31_536_000,
+        in: 1...31_536_000,
         "how long a session lives without use"
     )
 
     package static let authSessionLifetime = Setting.duration(
         "auth.session_lifetime_s",
         default: 2_592_000,
-        in: 60...31_536_000,
+        in: 1...31_536_000,
         "how long a session lives in any case, refreshes included"
     )
 
@@ -71,21 +86,28 @@ extension SettingsCatalogue {
         "auth.login_account_failures_max",
         default: 10,
         in: 1...1_000_000,
-        "failed logins to one account from one address in a window; more are 429"
+        "failed logins to one account from one address in a window; from then on each doubles a wait of 1 s, with 429"
     )
 
     package static let authLoginAddressFailuresMax = Setting.integer(
         "auth.login_address_failures_max",
         default: 100,
         in: 1...1_000_000,
-        "failed logins from one address in a window; more are 429"
+        "failed logins from one address in a window; then as above"
+    )
+
+    package static let authLoginAccountFailuresEverywhereMax = Setting.integer(
+        "auth.login_account_failures_everywhere_max",
+        default: 1000,
+        in: 1...1_000_000,
+        "failed logins to one account in a window; then as above, but not for addresses where its user is logged in"
     )
 
     package static let authLoginWindow = Setting.duration(
         "auth.login_window_s",
         default: 900,
         in: 1...86_400,
-        "the window of failed logins; they are given back evenly over it"
+        "how long a failed login counts, and the longest wait"
     )
 
     package static let authLoginSuccessesPerMinuteMax = Setting.integer(
@@ -94,4 +116,33 @@ extension SettingsCatalogue {
         in: 1...1_000_000,
         "logins that succeed from one address in a minute; more are 429"
     )
+
+    package static let authExchangeSecret = Setting.optionalSecret(
+        "auth.exchange_secret",
+        bytesMin: 32,
+        "what the site's own login signs tokens for /auth/exchange with; without it they are refused"
+    )
+
+    package static let authExchangeSecretPrevious = Setting.optionalSecret(
+        "auth.exchange_secret_previous",
+        bytesMin: 32,
+        "the secret before it, while the site changes over"
+    )
+
+    package static let authExchangeAudience = Setting.optionalString(
+        "auth.exchange_audience",
+        bytes: 1...256,
+        "what those tokens must name in aud; without it they must name nothing"
+    )
+
+    static let authRelations: [Relation] = [
+        { settings in
+            guard settings[authExchangeSecretPrevious] != nil, settings[authExchangeSecret] == nil else { return nil }
+            return .init(
+                key: authExchangeSecretPrevious.key,
+                value: "***",
+                rule: "only together with \(authExchangeSecret.key)"
+            )
+        }
+    ]
 }
