@@ -151,7 +151,7 @@ protocol AuthStore: Sendable {
     ///
     /// - Returns: False if there is none.
     func endSession(handle: String, of userID: String, audit: AuditEntry) async throws -> Bool
-    /// Ends a user's sessions, and lists the account as changed.
+    /// Ends a user's sessions.
     ///
     /// - Returns: How many were ended; without any, nothing is audited.
     func endSessions(of userID: String, sparing spared: SessionHash?, audit: AuditEntry) async throws -> Int
