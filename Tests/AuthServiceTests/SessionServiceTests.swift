@@ -202,6 +202,45 @@ struct SessionServiceTests {
         _ = try await auth.logIn("user123", "another one")
     }
 
+    @Test(
+        "a login that began before all sessions were ended does not become a session",
+        arguments: ["password", "disabled", "role", "deleted", "ended"]
+    )
+    func loginRace(what: String) async throws {
+        let auth = try await AuthFixture()
+        // What a login has read before it compares the password.
+        let account = try #require(try await auth.store.account("test"))
+        switch what {
+        case "password": try await auth.accounts.resetPassword("test", to: "correct horse", by: .command)
+        case "disabled": _ = try await auth.accounts.update("test", AccountChange(isDisabled: true), by: .command)
+        case "role": _ = try await auth.accounts.update("test", AccountChange(userType: .agent), by: .command)
+        case "deleted": try await auth.accounts.delete("test", by: .command)
+        default:
+            _ = try await auth.logIn("test", "test")
+            _ = try await auth.accounts.endSessions(of: "test", sparing: nil, by: .command)
+        }
+        let entry = AuditEntry(.login, by: Actor(userID: "test"), at: auth.clock.now)
+        #expect(try await auth.sessions.begin(account, from: SessionOrigin(), audit: entry) == nil)
+        #expect(try await auth.store.sessions(of: "test", now: auth.clock.now).isEmpty)
+    }
+
+    @Test("a refresh that races the end of all sessions leaves none", arguments: 1...5)
+    func refreshRace(round: Int) async throws {
+        let auth = try await AuthFixture()
+        var ids: [String] = []
+        for _ in 0..<10 { ids.append(try await auth.logIn().id) }
+        let refreshed = await withTaskGroup(of: String?.self) { group in
+            for id in ids { group.addTask { try? await auth.sessions.refresh(id).id } }
+            group.addTask {
+                _ = try? await auth.accounts.endSessions(of: "user123", sparing: nil, by: .command)
+                return nil
+            }
+            return await group.reduce(into: [String]()) { ids, id in if let id { ids.append(id) } }
+        }
+        for id in ids + refreshed { #expect(try await auth.sessions.verify(id) == nil) }
+        #expect(try await auth.store.sessions(of: "user123", now: auth.clock.now).isEmpty)
+    }
+
     @Test("logouts racing with verifications never leave a dead session in the cache", arguments: 1...5)
     func logoutRace(round: Int) async throws {
         let auth = try await AuthFixture()
