@@ -145,6 +145,9 @@ final class GatewayFixture: Sendable {
     /// Closes the connections as a stop does.
     func drain() async { await gateway.drain(over: .milliseconds(1)) }
 
+    /// Customers' places reach every loop, past the board.
+    func tell(_ places: [QueuePlace]) { gateway.onEachLoop { $0.tell(places) } }
+
     /// Ends it; without a word to anybody of what is under way when the way of commits is cut.
     func close() async {
         gateway.onEachLoop { $0.endDrain() }
