@@ -85,6 +85,7 @@ final class GatewayFixture: Sendable {
                 remoteAddress: request.remoteAddress,
                 sessionHash: user,
                 expiresAt: Timestamp.now().advanced(byMilliseconds: 3_600_000),
+                accountMark: gateway.directory.mark,
                 awaitsSync: request.query["sync"] == "1"
             )
             return Response(101, body: .upgrade(StreamUpgrade(take: { gateway.attach($0, handshake) })))
