@@ -4,7 +4,7 @@ package import HTTP
 ///
 /// `X-Session-Id`, or `Authorization: Bearer`, or the cookie `session_id`. The cookie comes by itself with whatever a
 /// foreign page makes the browser send, so it counts for safe methods only, and for a WebSocket handshake only with
-/// an allowed `Origin`. A WebSocket's query may carry `session_id` or `session_token`, since browsers cannot add header
+/// an allowed `Origin`; `CORS` takes it away from pages that may not send credentials. A WebSocket's query may carry `session_id` or `session_token`, since browsers cannot add header
 /// fields there.
 package enum SessionCredential {
     /// The longest session id, in bytes.
@@ -50,10 +50,10 @@ package enum SessionCredential {
         return nil
     }
 
-    /// Session ids are visible ASCII; anything else was never issued.
-    private static func usable(_ text: String) -> String? {
-        let bytes = text.utf8
-        guard (1...bytesMax).contains(bytes.count), bytes.allSatisfy({ (0x21...0x7E).contains($0) }) else { return nil }
-        return text
+    /// Whether `text` may be a session's id: they are visible ASCII, and anything else was never issued.
+    package static func isUsable(_ text: String) -> Bool {
+        (1...bytesMax).contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
+
+    private static func usable(_ text: String) -> String? { isUsable(text) ? text : nil }
 }
