@@ -43,7 +43,6 @@ struct UserRouteTests {
 
     @Test("every bad member is named in one problem")
     func badMembers() async throws {
-        let body =
         let body = #"""
             {"user_id":"a/b","user_name":"\u202e","user_type":"Boss","is_admin":1,"capacity":0,"password":"short","x":1}
             """#
