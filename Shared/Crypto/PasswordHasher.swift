@@ -78,11 +78,16 @@ package final class PasswordHasher: Sendable {
     }
 }
 
+/// The nice value of the threads: event loops come first, so that a flood of logins does not slow what is not a login.
+private let passwordThreadNice: Int32 = 5
+
 /// A thread's body.
 ///
 /// A function and not a closure, so that no actor's isolation can be inferred for it.
 private func passwordThread(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     guard let context else { return nil }
+    // On Linux a thread has a nice value of its own (setpriority(2), NOTES), and to raise it is always allowed.
+    setpriority(Int32(PRIO_PROCESS.rawValue), 0, passwordThreadNice)
     Unmanaged<PasswordQueue>.fromOpaque(context).takeRetainedValue().run()
     return nil
 }
