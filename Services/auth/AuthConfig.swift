@@ -6,18 +6,24 @@ import ServiceKit
 struct AuthConfig: Sendable {
     var sessionLimits = SessionLimits()
     var loginLimits = LoginLimiter.Limits()
+    let passwordRules: PasswordRules
     let passwordCost: Int
     let passwordThreads: Int
     let passwordRequestsMax: Int
     let store: StoreLocation
     let isProduction: Bool
 
-    init(_ settings: Settings) {
+    /// - Throws: `SettingsError` when the file of common passwords cannot be used.
+    init(_ settings: Settings) throws {
         passwordCost = settings[SettingsCatalogue.authPasswordCost]
         passwordThreads = settings[SettingsCatalogue.authPasswordThreads]
         passwordRequestsMax = settings[SettingsCatalogue.authPasswordRequestsMax]
         store = settings[SettingsCatalogue.store]
         isProduction = settings[SettingsCatalogue.environment] == .production
+        passwordRules = PasswordRules(
+            charactersMin: settings[SettingsCatalogue.authPasswordCharactersMin],
+            common: try Self.commonPasswords(settings)
+        )
         sessionLimits.idleMilliseconds = Self.milliseconds(settings[SettingsCatalogue.authSessionIdle])
         sessionLimits.lifetimeMilliseconds = Self.milliseconds(settings[SettingsCatalogue.authSessionLifetime])
         sessionLimits.sessionsPerUserMax = settings[SettingsCatalogue.authSessionsPerUserMax]
@@ -26,6 +32,16 @@ struct AuthConfig: Sendable {
         loginLimits.addressFailuresMax = settings[SettingsCatalogue.authLoginAddressFailuresMax]
         loginLimits.windowMilliseconds = Self.milliseconds(settings[SettingsCatalogue.authLoginWindow])
         loginLimits.successesPerMinuteMax = settings[SettingsCatalogue.authLoginSuccessesPerMinuteMax]
+    }
+
+    private static func commonPasswords(_ settings: Settings) throws(SettingsError) -> CommonPasswords {
+        guard let path = settings[SettingsCatalogue.authCommonPasswordsFile] else { return CommonPasswords() }
+        do {
+            return try CommonPasswords(file: path)
+        } catch {
+            let key = SettingsCatalogue.authCommonPasswordsFile.key
+            throw SettingsError(problems: [.init(key: key, value: "\"\(path)\"", rule: error.description)])
+        }
     }
 
     /// Opens and migrates the store.

@@ -9,7 +9,7 @@ enum AuthMain {
     static func main() async {
         await ServiceProcess.run("auth", commands: AuthCommands.all) { process in
             // 1. Configuration: file plus environment, every problem reported at once, secrets masked.
-            let config = AuthConfig(process.settings)
+            let config = try AuthConfig(process.settings)
             // 2. Store: opened and migrated before the port is bound.
             let store = try await config.openStore()
             let sessions = try await SessionService.start(

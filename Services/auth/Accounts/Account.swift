@@ -1,4 +1,5 @@
 import Core
+import Foundation
 
 /// One person's account.
 struct Account: Sendable, Equatable {
@@ -25,16 +26,42 @@ struct Account: Sendable, Equatable {
         Identifier.isUserID(text) && !["me", "online", "system"].contains(text) && !text.hasPrefix(guestPrefix)
     }
 
+    /// What `isAssignableID` wants, as a refusal says it.
+    static let userIDRule = "must be 1 to 64 of A-Z a-z 0-9 _ . -, and not ., .., me, online, system or guest-…"
+
     /// What an agent's `capacity` may be.
     static let capacityRange = 1...1000
 
     /// The longest display name, in bytes of UTF-8.
     static let userNameBytesMax = 128
 
-    /// Whether `text` may be a display name: 1 to 128 bytes, no control characters, not blank.
-    static func isUserName(_ text: String) -> Bool {
-        (1...userNameBytesMax).contains(text.utf8.count)
-            && !text.unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) }
-            && !text.allSatisfy(\.isWhitespace)
+    /// What a display name must be, as a refusal says it.
+    static let userNameRule =
+        "must have 1 to \(userNameBytesMax) bytes of UTF-8, something to see among them, "
+        + "and no control, format or line separator characters"
+
+    /// `text` as a display name: in Unicode's form NFC, without white space around it.
+    ///
+    /// - Returns: `nil` when it breaks `userNameRule`. Of the format characters U+200C and U+200D are allowed, which
+    ///   Persian, several Indian scripts and emoji are written with; direction marks could turn a line around.
+    static func normalizedName(_ text: String) -> String? {
+        let scalars = text.precomposedStringWithCanonicalMapping.unicodeScalars
+        guard let first = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
+            let last = scalars.lastIndex(where: { !$0.properties.isWhitespace })
+        else { return nil }
+        let name = String(scalars[first...last])
+        let isVisible = name.unicodeScalars.contains { !$0.properties.isDefaultIgnorableCodePoint }
+        guard isVisible, name.utf8.count <= userNameBytesMax, name.unicodeScalars.allSatisfy(isNameScalar) else {
+            return nil
+        }
+        return name
+    }
+
+    private static func isNameScalar(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .format: scalar == "\u{200C}" || scalar == "\u{200D}"
+        case .control, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: false
+        default: true
+        }
     }
 }

@@ -28,13 +28,14 @@ extension AuthCommands {
         _ process: ServiceProcess,
         _ body: @Sendable (AuthCommands) async throws -> Void
     ) async throws {
-        let config = AuthConfig(process.settings)
+        let config = try AuthConfig(process.settings)
         let store = try await config.openStore()
         let commands = AuthCommands(
             store: store,
             hasher: try config.makeHasher(),
             isProduction: config.isProduction,
             limits: config.sessionLimits,
+            passwordRules: config.passwordRules,
             write: { process.output($0) },
             firstLine: readFirstLine
         )

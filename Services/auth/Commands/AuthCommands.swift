@@ -10,6 +10,7 @@ struct AuthCommands {
     let hasher: PasswordHasher
     let isProduction: Bool
     var limits = SessionLimits()
+    var passwordRules = PasswordRules()
     var now: @Sendable () -> Timestamp = { Timestamp.now() }
     /// Takes lines for standard output, their newlines included.
     let write: (String) throws -> Void
@@ -28,15 +29,11 @@ struct AuthCommands {
             flags: ["--admin", "--password-stdin"]
         )
         let userID = try options.required("--user-id")
-        let userName = options.value("--user-name") ?? userID
         guard Account.isAssignableID(userID) else {
-            throw AuthError.invalidField(
-                "user_id",
-                rule: "must be 1 to 64 of A-Z a-z 0-9 _ . -, and not ., .., me, online, system or guest-…"
-            )
+            throw AuthError.invalidField("user_id", rule: Account.userIDRule)
         }
-        guard Account.isUserName(userName) else {
-            throw AuthError.invalidField("user_name", rule: "must be 1 to 128 bytes without control characters")
+        guard let userName = Account.normalizedName(options.value("--user-name") ?? userID) else {
+            throw AuthError.invalidField("user_name", rule: Account.userNameRule)
         }
         guard let userType = UserType(wire: try options.required("--user-type")) else {
             throw AuthError.invalidField("user_type", rule: "must be Kehu or Kefu")
@@ -48,8 +45,10 @@ struct AuthCommands {
         guard userType == .agent || capacity == nil else {
             throw CommandError("--capacity goes with --user-type Kefu only")
         }
-        let password = try readPassword(options)
-        try PasswordRules.check(password, userID: userID, userName: userName)
+        let password = PasswordRules.normalized(try readPassword(options))
+        if let rule = passwordRules.check(password, userID: userID, userName: userName) {
+            throw AuthError.invalidField("password", rule: rule)
+        }
         let account = Account(
             userID: userID,
             userName: userName,

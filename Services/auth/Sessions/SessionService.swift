@@ -96,12 +96,13 @@ final class SessionService: Sendable {
     ///   password cannot be one; what the store throws.
     func logIn(_ credentials: Credentials) async throws -> IssuedSession {
         let attempt = try limiter.begin(username: credentials.username, address: credentials.address)
+        let password = PasswordRules.normalized(credentials.password)
         let account: Account?
         let matches: Bool
         do {
             account =
                 Identifier.isUserID(credentials.username) ? try await store.account(credentials.username) : nil
-            matches = try await hasher.verify(credentials.password, stored: account?.passwordHash)
+            matches = try await hasher.verify(password, stored: account?.passwordHash)
         } catch {
             limiter.abandoned(attempt)
             throw error
@@ -121,7 +122,7 @@ final class SessionService: Sendable {
             throw AuthError.invalidCredentials
         }
         limiter.succeeded(attempt)
-        try await improveHash(of: account, credentials.password)
+        try await improveHash(of: account, password)
         let issued = try await issue(for: account)
         log.info(
             "login",

@@ -14,22 +14,12 @@ extension Setting where Value == String {
             default: defaultValue,
             shown: "\"\(defaultValue)\"",
             doc
-        ) { input in
-            input.string.flatMap { bytes.contains($0.utf8.count) ? $0 : nil }
-        }
+        ) { $0.string(bytes: bytes) }
     }
 
     /// A path in the file system; a relative one is resolved against the working directory.
     package static func path(_ key: String, default defaultValue: String, _ doc: String) -> Setting {
-        Setting(
-            key,
-            rule: "a path of 1 to 4096 bytes without NUL",
-            default: defaultValue,
-            shown: defaultValue,
-            doc
-        ) { input in
-            input.string.flatMap { (1...4096).contains($0.utf8.count) && !$0.utf8.contains(0) ? $0 : nil }
-        }
+        Setting(key, rule: SettingInput.pathRule, default: defaultValue, shown: defaultValue, doc) { $0.path }
     }
 
     /// A secret, never shown: its default holds in development only, in production it must be given.
@@ -45,14 +35,42 @@ extension Setting where Value == String {
             default: developmentDefault,
             shown: "none in production",
             isSecret: true,
+            isRequiredInProduction: true,
             doc
-        ) { input in
-            // It travels in a header field, so nothing that a field value cannot hold.
-            guard let text = input.string, (bytesMin...4096).contains(text.utf8.count),
-                text.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
-            else { return nil }
-            return text
-        }
+        ) { $0.secret(bytesMin: bytesMin) }
+    }
+}
+
+/// Settings without a default: not given, what they are for is off.
+///
+/// The readers wrap what they find once more: a plain `nil` would be a value, and a bad one would pass.
+extension Setting where Value == String? {
+    /// Text of the given length in UTF-8 bytes.
+    package static func optionalString(_ key: String, bytes: ClosedRange<Int>, _ doc: String) -> Setting {
+        Setting(
+            key,
+            rule: "text of \(bytes.lowerBound) to \(bytes.upperBound) bytes",
+            default: nil,
+            shown: "none",
+            doc
+        ) { $0.string(bytes: bytes).map(Optional.some) }
+    }
+
+    /// A path in the file system; a relative one is resolved against the working directory.
+    package static func optionalPath(_ key: String, _ doc: String) -> Setting {
+        Setting(key, rule: SettingInput.pathRule, default: nil, shown: "none", doc) { $0.path.map(Optional.some) }
+    }
+
+    /// A secret, never shown.
+    package static func optionalSecret(_ key: String, bytesMin: Int, _ doc: String) -> Setting {
+        Setting(
+            key,
+            rule: "a secret of \(bytesMin) to 4096 visible ASCII characters",
+            default: nil,
+            shown: "none",
+            isSecret: true,
+            doc
+        ) { $0.secret(bytesMin: bytesMin).map(Optional.some) }
     }
 }
 
@@ -199,6 +217,19 @@ extension Setting where Value == StoreLocation {
 }
 
 extension SettingInput {
+    fileprivate static let pathRule = "a path of 1 to 4096 bytes without NUL"
+
+    fileprivate func string(bytes: ClosedRange<Int>) -> String? {
+        string.flatMap { bytes.contains($0.utf8.count) ? $0 : nil }
+    }
+
+    fileprivate var path: String? { string(bytes: 1...4096).flatMap { $0.utf8.contains(0) ? nil : $0 } }
+
+    /// It travels in header fields, so nothing that a field value cannot hold.
+    fileprivate func secret(bytesMin: Int) -> String? {
+        string(bytes: bytesMin...4096).flatMap { $0.utf8.allSatisfy { (0x21...0x7E).contains($0) } ? $0 : nil }
+    }
+
     fileprivate var integer: Int? {
         switch self {
         case .integer(let value): value

@@ -12,8 +12,10 @@ package struct Setting<Value: Sendable>: Sendable {
     package let doc: String
     /// The default as `--help` shows it.
     package let defaultText: String
-    /// A secret has its default in development only, and is never shown.
+    /// A secret is never shown.
     package let isSecret: Bool
+    /// Its default holds in development only.
+    package let isRequiredInProduction: Bool
     let defaultValue: Value
     /// The value, or `nil` when the input breaks the rule.
     let read: @Sendable (SettingInput) -> Value?
@@ -24,6 +26,7 @@ package struct Setting<Value: Sendable>: Sendable {
         default defaultValue: Value,
         shown defaultText: String,
         isSecret: Bool = false,
+        isRequiredInProduction: Bool = false,
         _ doc: String,
         read: @escaping @Sendable (SettingInput) -> Value?
     ) {
@@ -32,6 +35,7 @@ package struct Setting<Value: Sendable>: Sendable {
         self.doc = doc
         self.defaultText = defaultText
         self.isSecret = isSecret
+        self.isRequiredInProduction = isRequiredInProduction
         self.defaultValue = defaultValue
         self.read = read
     }
@@ -44,9 +48,10 @@ package protocol SettingDeclaration: Sendable {
     var doc: String { get }
     var defaultText: String { get }
     var isSecret: Bool { get }
+    var isRequiredInProduction: Bool { get }
     /// The value, or `nil` when `input` breaks the rule.
     func value(from input: SettingInput) -> (any Sendable)?
-    /// The default, which for a secret holds in development only.
+    /// The default, which for a required setting holds in development only.
     var erasedDefault: any Sendable { get }
 }
 

@@ -70,7 +70,7 @@ package struct Settings: Sendable {
         // `environment` is the catalogue's first entry, so it is known by now.
         let isDevelopment = (values["environment"] as? StackEnvironment) == .development
         let reported = problems.contains { $0.key == declaration.key || $0.key == name }
-        if declaration.isSecret, !isDevelopment, !reported {
+        if declaration.isRequiredInProduction, !isDevelopment, !reported {
             problems.append(.init(key: declaration.key, value: "", rule: "missing; must be \(declaration.rule)"))
         }
     }

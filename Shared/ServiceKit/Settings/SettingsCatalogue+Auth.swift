@@ -2,6 +2,7 @@
 extension SettingsCatalogue {
     static let auth: [any SettingDeclaration] = [
         authListen, authURL, authPasswordCost, authPasswordThreads, authPasswordRequestsMax,
+        authPasswordCharactersMin, authCommonPasswordsFile,
         authSessionIdle, authSessionLifetime, authSessionsPerUserMax, authCachedSessionsMax,
         authLoginAccountFailuresMax, authLoginAddressFailuresMax, authLoginWindow, authLoginSuccessesPerMinuteMax,
     ]
@@ -37,6 +38,18 @@ extension SettingsCatalogue {
         default: 64,
         in: 1...10_000,
         "logins hashing or waiting for it at once; more are 503"
+    )
+
+    package static let authPasswordCharactersMin = Setting.integer(
+        "auth.password_characters_min",
+        default: 8,
+        in: 8...128,
+        "the shortest password that can be set"
+    )
+
+    package static let authCommonPasswordsFile = Setting.optionalPath(
+        "auth.common_passwords_file",
+        "more passwords that cannot be set, one a line in UTF-8, at most 1,000,000 lines and 32 MiB"
     )
 
     package static let authSessionIdle = Setting.duration(
