@@ -30,6 +30,8 @@ struct AuthConfig: Sendable {
         sessionLimits.cachedSessionsMax = settings[SettingsCatalogue.authCachedSessionsMax]
         loginLimits.accountFailuresMax = settings[SettingsCatalogue.authLoginAccountFailuresMax]
         loginLimits.addressFailuresMax = settings[SettingsCatalogue.authLoginAddressFailuresMax]
+        loginLimits.accountFailuresEverywhereMax = settings[SettingsCatalogue.authLoginAccountFailuresEverywhereMax]
+        loginLimits.attemptsAtOnceMax = max(1, passwordRequestsMax / 2)
         loginLimits.windowMilliseconds = Self.milliseconds(settings[SettingsCatalogue.authLoginWindow])
         loginLimits.successesPerMinuteMax = settings[SettingsCatalogue.authLoginSuccessesPerMinuteMax]
     }

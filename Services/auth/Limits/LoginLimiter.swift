@@ -1,104 +1,193 @@
+import Core
+import Crypto
 import Synchronization
 
-/// Login attempts by account and address, and by address; logins that succeed have a rate of their own.
+/// Limits of login attempts: failures by account and network, by network, and by account wherever they come from;
+/// attempts under way and logins that succeed by network.
 ///
-/// An attempt counts as failed from its begin until its outcome is known, so that many at once cannot pass the limit
-/// together. No limit is by account alone: anybody could lock anybody out.
+/// A network is what `ClientNetwork` makes of an address. An attempt counts as failed from its begin until its outcome
+/// is known, so that many at once cannot pass a limit together. The limit by account alone does not hold where the
+/// user is logged in: else anybody could lock anybody out.
 final class LoginLimiter: Sendable {
     /// How many are allowed.
     struct Limits: Sendable {
-        /// Failures of one account from one address in each window.
+        /// Failures of one account from one network in a window, before attempts must wait.
         var accountFailuresMax = 10
-        /// Failures from one address in each window.
+        /// Failures from one network in a window, before attempts must wait.
         var addressFailuresMax = 100
+        /// Failures of one account from anywhere in a window, before attempts must wait.
+        var accountFailuresEverywhereMax = 1000
         /// The failures' window, in milliseconds.
         var windowMilliseconds: Int64 = 900_000
-        /// Logins from one address in a minute.
+        /// Attempts of one network under way at once; one more is refused as by a full password pool.
+        var attemptsAtOnceMax = 32
+        /// Logins from one network in a minute.
         var successesPerMinuteMax = 3000
         /// Keys held of each kind.
+        ///
+        /// What limits all their failures together is the pool's speed: some 60,000 hashes in 15 minutes.
         var keysMax = 10_000
     }
 
-    /// An attempt under way.
+    /// An attempt under way, to be ended with `succeeded`, `failed` or `abandoned`.
     struct Attempt: Sendable {
-        fileprivate let account: String
-        fileprivate let address: String
+        fileprivate let username: String
+        fileprivate let network: String
+        fileprivate let beganAt: Int64
+
+        /// A user's id has no newline; whoever types one has a key that is nobody's.
+        fileprivate var account: String { username + "\n" + network }
     }
 
+    /// Whether the user of that id has a live session whose login came from that network.
+    typealias KnowsAddress = @Sendable (_ userID: String, _ network: String) async throws -> Bool
+
     private struct Tables {
-        var accounts: RateTable
-        var addresses: RateTable
+        var accounts: FailureTable
+        var networks: FailureTable
+        var accountsEverywhere: FailureTable
         var successes: RateTable
+        /// Log lines about refusals, a minute apart.
+        var lines: RateTable
+        /// Attempts under way by network; no more keys than requests.
+        var underWay: [String: Int] = [:]
+
+        init(_ limits: Limits) {
+            func failures(_ max: Int) -> FailureTable {
+                FailureTable(
+                    failuresMax: max,
+                    windowMilliseconds: limits.windowMilliseconds,
+                    keysMax: limits.keysMax
+                )
+            }
+            func perMinute(_ max: Int) -> RateTable {
+                RateTable(eventsMax: max, windowMilliseconds: 60_000, keysMax: limits.keysMax)
+            }
+            accounts = failures(limits.accountFailuresMax)
+            networks = failures(limits.addressFailuresMax)
+            accountsEverywhere = failures(limits.accountFailuresEverywhereMax)
+            successes = perMinute(limits.successesPerMinuteMax)
+            lines = perMinute(1)
+        }
+
+        mutating func end(_ attempt: Attempt) {
+            guard let count = underWay[attempt.network] else { return }
+            underWay[attempt.network] = count > 1 ? count - 1 : nil
+        }
+    }
+
+    private enum Admission {
+        case admitted(Attempt)
+        /// The account's failures everywhere are what makes it wait the longest.
+        case limitedEverywhere(milliseconds: Int64)
+        case limited(milliseconds: Int64)
+        case busy
     }
 
     private let tables: Mutex<Tables>
+    private let attemptsAtOnceMax: Int
     private let clock: @Sendable () -> Int64
+    private let log: Log
+    private let knowsAddress: KnowsAddress
 
     /// - Parameters:
     ///   - limits: How many are allowed.
     ///   - clock: Milliseconds that never go back.
-    init(_ limits: Limits, clock: @escaping @Sendable () -> Int64) {
+    ///   - log: Gets `login_limited`, at most once a minute for each network.
+    ///   - knowsAddress: Asked only when the account's limit everywhere would refuse an attempt.
+    init(
+        _ limits: Limits,
+        clock: @escaping @Sendable () -> Int64,
+        log: Log,
+        knowsAddress: @escaping KnowsAddress = { _, _ in false }
+    ) {
         self.clock = clock
-        let window = limits.windowMilliseconds
-        tables = Mutex(
-            Tables(
-                accounts: RateTable(
-                    eventsMax: limits.accountFailuresMax,
-                    windowMilliseconds: window,
-                    keysMax: limits.keysMax
-                ),
-                addresses: RateTable(
-                    eventsMax: limits.addressFailuresMax,
-                    windowMilliseconds: window,
-                    keysMax: limits.keysMax
-                ),
-                successes: RateTable(
-                    eventsMax: limits.successesPerMinuteMax,
-                    windowMilliseconds: 60_000,
-                    keysMax: limits.keysMax
-                )
-            )
-        )
+        self.log = log
+        self.knowsAddress = knowsAddress
+        attemptsAtOnceMax = limits.attemptsAtOnceMax
+        tables = Mutex(Tables(limits))
     }
 
     /// Lets an attempt begin, counted as a failure for now.
     ///
-    /// - Throws: `AuthError.tooManyAttempts`, without looking at the password.
-    func begin(username: String, address: String) throws(AuthError) -> Attempt {
+    /// - Throws: `AuthError.tooManyAttempts`, without looking at the password; `PasswordHasherError.busy`, which counts
+    ///   for nothing; what `knowsAddress` throws.
+    func begin(username: String, address: String, requestID: String) async throws -> Attempt {
+        let network = ClientNetwork.key(of: address)
+        var admission = admit(username, network, isKnown: false)
+        if case .limitedEverywhere = admission, try await knowsAddress(username, network) {
+            admission = admit(username, network, isKnown: true)
+        }
+        switch admission {
+        case .admitted(let attempt): return attempt
+        case .busy: throw PasswordHasherError.busy
+        case .limited(let milliseconds), .limitedEverywhere(let milliseconds):
+            logRefusal(network, address, requestID, milliseconds)
+            throw AuthError.tooManyAttempts(retryAfterMilliseconds: milliseconds)
+        }
+    }
+
+    private func admit(_ username: String, _ network: String, isKnown: Bool) -> Admission {
         let now = clock()
-        let address = ClientNetwork.key(of: address)
-        let attempt = Attempt(account: username + "\n" + address, address: address)
-        let wait = tables.withLock { tables -> Int64? in
+        let attempt = Attempt(username: username, network: network, beganAt: now)
+        return tables.withLock { tables in
             let waits = [
                 tables.accounts.wait(attempt.account, now: now),
-                tables.addresses.wait(address, now: now),
-                tables.successes.wait(address, now: now),
+                tables.networks.wait(network, now: now),
+                tables.successes.wait(network, now: now),
             ]
-            if let wait = waits.compactMap({ $0 }).max() { return wait }
+            let wait = waits.compactMap { $0 }.max() ?? 0
+            let everywhere = isKnown ? 0 : tables.accountsEverywhere.wait(username, now: now) ?? 0
+            if everywhere > wait { return .limitedEverywhere(milliseconds: everywhere) }
+            if wait > 0 { return .limited(milliseconds: wait) }
+            guard tables.underWay[network, default: 0] < attemptsAtOnceMax else { return .busy }
+            tables.underWay[network, default: 0] += 1
             tables.accounts.count(attempt.account, now: now)
-            tables.addresses.count(address, now: now)
-            return nil
+            tables.networks.count(network, now: now)
+            tables.accountsEverywhere.count(username, now: now)
+            return .admitted(attempt)
         }
-        if let wait { throw .tooManyAttempts(retryAfterMilliseconds: wait) }
-        return attempt
+    }
+
+    private func logRefusal(_ network: String, _ address: String, _ requestID: String, _ milliseconds: Int64) {
+        let now = clock()
+        let isDue = tables.withLock { tables in
+            guard tables.lines.wait(network, now: now) == nil else { return false }
+            tables.lines.count(network, now: now)
+            return true
+        }
+        guard isDue else { return }
+        log.warning(
+            "login_limited",
+            [
+                "network": .string(network), "remote_address": .string(address),
+                "retry_after_ms": .int(Int(milliseconds)), "request_id": .string(requestID),
+            ]
+        )
     }
 
     /// The password was right: the account's failures from there are forgotten.
     func succeeded(_ attempt: Attempt) {
         let now = clock()
         tables.withLock { tables in
+            tables.end(attempt)
             tables.accounts.reset(attempt.account)
-            tables.addresses.giveBack(attempt.address, now: now)
-            tables.successes.count(attempt.address, now: now)
+            tables.networks.giveBack(attempt.network, countedAt: attempt.beganAt)
+            tables.accountsEverywhere.giveBack(attempt.username, countedAt: attempt.beganAt)
+            tables.successes.count(attempt.network, now: now)
         }
     }
 
+    /// Something was wrong: it stays counted.
+    func failed(_ attempt: Attempt) { tables.withLock { $0.end(attempt) } }
+
     /// Nobody could tell whether it was right: it does not count.
     func abandoned(_ attempt: Attempt) {
-        let now = clock()
         tables.withLock { tables in
-            tables.accounts.giveBack(attempt.account, now: now)
-            tables.addresses.giveBack(attempt.address, now: now)
+            tables.end(attempt)
+            tables.accounts.giveBack(attempt.account, countedAt: attempt.beganAt)
+            tables.networks.giveBack(attempt.network, countedAt: attempt.beganAt)
+            tables.accountsEverywhere.giveBack(attempt.username, countedAt: attempt.beganAt)
         }
     }
 }

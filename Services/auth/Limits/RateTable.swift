@@ -34,16 +34,6 @@ struct RateTable {
         clearAt[key] = max(clearAt[key] ?? now, now) + intervalMilliseconds
     }
 
-    /// Takes one event back.
-    mutating func giveBack(_ key: String, now: Int64) {
-        guard let clear = clearAt[key] else { return }
-        let earlier = clear - intervalMilliseconds
-        clearAt[key] = earlier > now ? earlier : nil
-    }
-
-    /// Takes all events of a key back.
-    mutating func reset(_ key: String) { clearAt[key] = nil }
-
     private mutating func makeRoom(_ now: Int64) {
         clearAt = clearAt.filter { $0.value > now }
         guard clearAt.count >= keysMax else { return }

@@ -68,7 +68,7 @@ final class SessionService: Sendable {
             feed: RevocationFeed(try await store.revocationState(), sleep: clock.sleep),
             hasher: hasher,
             limits: limits,
-            limiter: LoginLimiter(loginLimits, clock: clock.monotonicMilliseconds),
+            limiter: LoginLimiter(loginLimits, clock: clock.monotonicMilliseconds, log: log),
             clock: clock,
             log: log
         )
@@ -95,7 +95,11 @@ final class SessionService: Sendable {
     /// - Throws: `AuthError.invalidCredentials`, `.tooManyAttempts`; `PasswordHasherError` when the pool is busy or the
     ///   password cannot be one; what the store throws.
     func logIn(_ credentials: Credentials) async throws -> IssuedSession {
-        let attempt = try limiter.begin(username: credentials.username, address: credentials.address)
+        let attempt = try await limiter.begin(
+            username: credentials.username,
+            address: credentials.address,
+            requestID: credentials.requestID
+        )
         let password = PasswordRules.normalized(credentials.password)
         let account: Account?
         let matches: Bool
@@ -110,6 +114,7 @@ final class SessionService: Sendable {
         guard let account, matches, !account.isDisabled,
             credentials.userType == nil || credentials.userType == account.userType
         else {
+            limiter.failed(attempt)
             // Only a known name is logged: people type passwords into the wrong field.
             log.info(
                 "login_failed",

@@ -4,7 +4,8 @@ extension SettingsCatalogue {
         authListen, authURL, authPasswordCost, authPasswordThreads, authPasswordRequestsMax,
         authPasswordCharactersMin, authCommonPasswordsFile,
         authSessionIdle, authSessionLifetime, authSessionsPerUserMax, authCachedSessionsMax,
-        authLoginAccountFailuresMax, authLoginAddressFailuresMax, authLoginWindow, authLoginSuccessesPerMinuteMax,
+        authLoginAccountFailuresMax, authLoginAddressFailuresMax, authLoginAccountFailuresEverywhereMax,
+        authLoginWindow, authLoginSuccessesPerMinuteMax,
     ]
 
     package static let authListen = Setting.address(
@@ -37,7 +38,7 @@ extension SettingsCatalogue {
         "auth.password_requests_max",
         default: 64,
         in: 1...10_000,
-        "logins hashing or waiting for it at once; more are 503"
+        "logins hashing or waiting for it at once, half of them from one address; more are 503"
     )
 
     package static let authPasswordCharactersMin = Setting.integer(
@@ -84,21 +85,28 @@ extension SettingsCatalogue {
         "auth.login_account_failures_max",
         default: 10,
         in: 1...1_000_000,
-        "failed logins to one account from one address in a window; more are 429"
+        "failed logins to one account from one address in a window; from then on each doubles a wait of 1 s, with 429"
     )
 
     package static let authLoginAddressFailuresMax = Setting.integer(
         "auth.login_address_failures_max",
         default: 100,
         in: 1...1_000_000,
-        "failed logins from one address in a window; more are 429"
+        "failed logins from one address in a window; then as above"
+    )
+
+    package static let authLoginAccountFailuresEverywhereMax = Setting.integer(
+        "auth.login_account_failures_everywhere_max",
+        default: 1000,
+        in: 1...1_000_000,
+        "failed logins to one account in a window; then as above, but not for addresses where its user is logged in"
     )
 
     package static let authLoginWindow = Setting.duration(
         "auth.login_window_s",
         default: 900,
         in: 1...86_400,
-        "the window of failed logins; they are given back evenly over it"
+        "how long a failed login counts, and the longest wait"
     )
 
     package static let authLoginSuccessesPerMinuteMax = Setting.integer(
