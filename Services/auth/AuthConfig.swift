@@ -7,6 +7,8 @@ struct AuthConfig: Sendable {
     var sessionLimits = SessionLimits()
     var loginLimits = LoginLimiter.Limits()
     let passwordRules: PasswordRules
+    /// `nil`: the site has no login of its own, and nothing is exchanged.
+    let exchangeVerifier: ExchangeVerifier?
     let passwordCost: Int
     let passwordThreads: Int
     let passwordRequestsMax: Int
@@ -24,6 +26,11 @@ struct AuthConfig: Sendable {
             charactersMin: settings[SettingsCatalogue.authPasswordCharactersMin],
             common: try Self.commonPasswords(settings)
         )
+        let secrets = [
+            settings[SettingsCatalogue.authExchangeSecret], settings[SettingsCatalogue.authExchangeSecretPrevious],
+        ].compactMap { $0.map { Array($0.utf8) } }
+        let audience = settings[SettingsCatalogue.authExchangeAudience]
+        exchangeVerifier = secrets.isEmpty ? nil : ExchangeVerifier(secrets: secrets, audience: audience)
         sessionLimits.idleMilliseconds = Self.milliseconds(settings[SettingsCatalogue.authSessionIdle])
         sessionLimits.lifetimeMilliseconds = Self.milliseconds(settings[SettingsCatalogue.authSessionLifetime])
         sessionLimits.sessionsPerUserMax = settings[SettingsCatalogue.authSessionsPerUserMax]

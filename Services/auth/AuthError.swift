@@ -14,6 +14,8 @@ enum AuthError: Error, Sendable, Equatable {
     case tooManyRefreshes
     /// The user id is, or was, somebody's.
     case userExists(String)
+    /// A token of the site's login is not accepted.
+    case invalidToken(rule: String)
     /// A member breaks a rule.
     case invalidField(String, rule: String)
 }
@@ -45,6 +47,8 @@ extension AuthError: ProblemConvertible {
         case .tooManyRefreshes: return .unavailable("too many refreshes at once")
         case .userExists(let userID):
             return Problem(409, .userExists, "user_id: \(userID) is taken, or was given out before")
+        case .invalidToken(let rule):
+            return Problem(401, .invalidToken, "token: \(rule)", headers: [Self.challenge])
         case .invalidField(let field, let rule): return .invalidField(field, rule)
         }
     }

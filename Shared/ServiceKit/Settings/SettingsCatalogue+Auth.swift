@@ -6,6 +6,7 @@ extension SettingsCatalogue {
         authSessionIdle, authSessionLifetime, authSessionsPerUserMax, authCachedSessionsMax,
         authLoginAccountFailuresMax, authLoginAddressFailuresMax, authLoginAccountFailuresEverywhereMax,
         authLoginWindow, authLoginSuccessesPerMinuteMax,
+        authExchangeSecret, authExchangeSecretPrevious, authExchangeAudience,
     ]
 
     package static let authListen = Setting.address(
@@ -115,4 +116,33 @@ extension SettingsCatalogue {
         in: 1...1_000_000,
         "logins that succeed from one address in a minute; more are 429"
     )
+
+    package static let authExchangeSecret = Setting.optionalSecret(
+        "auth.exchange_secret",
+        bytesMin: 32,
+        "what the site's own login signs tokens for /auth/exchange with; without it they are refused"
+    )
+
+    package static let authExchangeSecretPrevious = Setting.optionalSecret(
+        "auth.exchange_secret_previous",
+        bytesMin: 32,
+        "the secret before it, while the site changes over"
+    )
+
+    package static let authExchangeAudience = Setting.optionalString(
+        "auth.exchange_audience",
+        bytes: 1...256,
+        "what those tokens must name in aud; without it they must name nothing"
+    )
+
+    static let authRelations: [Relation] = [
+        { settings in
+            guard settings[authExchangeSecretPrevious] != nil, settings[authExchangeSecret] == nil else { return nil }
+            return .init(
+                key: authExchangeSecretPrevious.key,
+                value: "***",
+                rule: "only together with \(authExchangeSecret.key)"
+            )
+        }
+    ]
 }

@@ -6,5 +6,5 @@ package enum SettingsCatalogue {
 
     /// What two settings must be to each other.
     typealias Relation = @Sendable (Settings) -> SettingsError.SettingsProblem?
-    static let relations: [Relation] = commonRelations + presenceRelations
+    static let relations: [Relation] = commonRelations + authRelations + presenceRelations
 }
