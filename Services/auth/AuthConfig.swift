@@ -33,8 +33,8 @@ struct AuthConfig: Sendable {
         ].compactMap { $0.map { Array($0.utf8) } }
         let audience = settings[SettingsCatalogue.authExchangeAudience]
         exchangeVerifier = secrets.isEmpty ? nil : ExchangeVerifier(secrets: secrets, audience: audience)
-        sessionLimits.idleMilliseconds = Self.milliseconds(settings[SettingsCatalogue.authSessionIdle])
-        sessionLimits.lifetimeMilliseconds = Self.milliseconds(settings[SettingsCatalogue.authSessionLifetime])
+        sessionLimits.users.idleMilliseconds = Self.milliseconds(settings[SettingsCatalogue.authSessionIdle])
+        sessionLimits.users.lifetimeMilliseconds = Self.milliseconds(settings[SettingsCatalogue.authSessionLifetime])
         sessionLimits.sessionsPerUserMax = settings[SettingsCatalogue.authSessionsPerUserMax]
         sessionLimits.cachedSessionsMax = settings[SettingsCatalogue.authCachedSessionsMax]
         loginLimits.accountFailuresMax = settings[SettingsCatalogue.authLoginAccountFailuresMax]
@@ -46,8 +46,8 @@ struct AuthConfig: Sendable {
         guestLimits.isEnabled = settings[SettingsCatalogue.authGuests]
         guestLimits.perMinuteMax = settings[SettingsCatalogue.authGuestsPerMinuteMax]
         guestLimits.countMax = settings[SettingsCatalogue.authGuestsMax]
-        guestLimits.idleMilliseconds = Self.milliseconds(settings[SettingsCatalogue.authGuestIdle])
-        guestLimits.lifetimeMilliseconds = Self.milliseconds(settings[SettingsCatalogue.authGuestLifetime])
+        sessionLimits.guests.idleMilliseconds = Self.milliseconds(settings[SettingsCatalogue.authGuestIdle])
+        sessionLimits.guests.lifetimeMilliseconds = Self.milliseconds(settings[SettingsCatalogue.authGuestLifetime])
         guestLimits.retentionMilliseconds = Self.milliseconds(settings[SettingsCatalogue.authGuestRetention])
         auditLimits.entriesMax = settings[SettingsCatalogue.authAuditEntriesMax]
         auditLimits.anonymousEntriesMax = settings[SettingsCatalogue.authAuditAnonymousEntriesMax]

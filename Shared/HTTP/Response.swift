@@ -54,7 +54,9 @@ extension Problem.FieldError {
     /// The member as a JSON pointer in a URI fragment (RFC 6901 §6): `#/users/3/name`; `#` for the whole body.
     fileprivate var pointer: String {
         guard field != "body" else { return "#" }
-        return "#/" + field.replacing("[", with: "/").replacing("]", with: "").replacing(".", with: "/")
+        let escaped = field.replacing("~", with: "~0").replacing("/", with: "~1")
+        let path = escaped.replacing("[", with: ".").replacing("]", with: "")
+        return path.split(separator: ".").reduce("#") { $0 + "/" + PercentEncoding.encode($1) }
     }
 }
 

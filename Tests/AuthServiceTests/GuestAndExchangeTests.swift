@@ -59,17 +59,20 @@ struct GuestAndExchangeTests {
 
     @Test("a guest's session ends after its own times; the account goes after the retention, and makes room")
     func guestExpiry() async throws {
+        var sessionLimits = SessionLimits()
+        sessionLimits.guests = .init(idleMilliseconds: 1000, lifetimeMilliseconds: 3000)
         var limits = GuestLogin.Limits()
-        limits.idleMilliseconds = 1000
-        limits.lifetimeMilliseconds = 3000
         limits.retentionMilliseconds = 2000
         limits.countMax = 1
-        let auth = try await AuthFixture(guestLimits: limits)
+        let auth = try await AuthFixture(limits: sessionLimits, guestLimits: limits)
         let guest = await auth.send(.post, "/auth/guest")
         let userID = try #require(guest.string("user_id"))
+        auth.clock.advance(999)
+        // Use prolongs it by its own time, not by other users'.
+        #expect(try await auth.sessions.verify(guest.string("session_id") ?? "") != nil)
         auth.clock.advance(1000)
         #expect(try await auth.sessions.verify(guest.string("session_id") ?? "") == nil)
-        auth.clock.advance(3999)
+        auth.clock.advance(3000)
         try await auth.guests.deleteExpired()
         #expect(try await auth.store.account(userID) != nil)
         auth.clock.advance(1)
@@ -132,8 +135,7 @@ struct GuestAndExchangeTests {
             SessionID.make(),
             Account(userID: "site-7", userName: "", userType: .customer, createdAt: auth.clock.now),
             from: SessionOrigin(),
-            audit: AuditEntry(.exchangeLogin, by: Actor(), at: auth.clock.now),
-            SessionLimits()
+            audit: AuditEntry(.exchangeLogin, by: Actor(), at: auth.clock.now)
         )
         let account = try #require(try await auth.store.account("site-7"))
         let jti = SHA256.hash("once")
@@ -162,7 +164,7 @@ struct GuestAndExchangeTests {
     @Test("a bad token is 401 naming the rule, counts as a failure of its address, and is off without a secret")
     func badTokens() async throws {
         var limits = LoginLimiter.Limits()
-        limits.accountFailuresMax = 2
+        limits.addressFailuresMax = 2
         let auth = try await AuthFixture(loginLimits: limits)
         let forged = await exchange(auth, token(auth, secret: Array(repeating: 1, count: 32)))
         #expect(forged.status == 401 && forged.code == "invalid_token")

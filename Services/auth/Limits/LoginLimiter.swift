@@ -31,12 +31,13 @@ final class LoginLimiter: Sendable {
 
     /// An attempt under way, to be ended with `succeeded`, `failed` or `abandoned`.
     struct Attempt: Sendable {
-        fileprivate let username: String
+        /// `nil`: no account's password is tried, and only the network counts.
+        fileprivate let username: String?
         fileprivate let network: String
         fileprivate let beganAt: Int64
 
         /// A user's id has no newline; whoever types one has a key that is nobody's.
-        fileprivate var account: String { username + "\n" + network }
+        fileprivate var account: String? { username.map { $0 + "\n" + network } }
     }
 
     /// Whether the user of that id has a live session whose login came from that network.
@@ -68,6 +69,13 @@ final class LoginLimiter: Sendable {
             accountsEverywhere = failures(limits.accountFailuresEverywhereMax)
             successes = perMinute(limits.successesPerMinuteMax)
             lines = perMinute(1)
+        }
+
+        /// Takes an attempt back where all of a network's, or of an account's, count.
+        mutating func giveBack(_ attempt: Attempt) {
+            networks.giveBack(attempt.network, countedAt: attempt.beganAt)
+            guard let username = attempt.username else { return }
+            accountsEverywhere.giveBack(username, countedAt: attempt.beganAt)
         }
 
         mutating func end(_ attempt: Attempt) {
@@ -110,12 +118,14 @@ final class LoginLimiter: Sendable {
 
     /// Lets an attempt begin, counted as a failure for now.
     ///
+    /// Without a username (a token, whose account is not known before it is read) only the network's limits count.
+    ///
     /// - Throws: `AuthError.tooManyAttempts`, without looking at the password; `PasswordHasherError.busy`, which counts
     ///   for nothing; what `knowsAddress` throws.
-    func begin(username: String, address: String, requestID: String) async throws -> Attempt {
+    func begin(username: String?, address: String, requestID: String) async throws -> Attempt {
         let network = ClientNetwork.key(of: address)
         var admission = admit(username, network, isKnown: false)
-        if case .limitedEverywhere = admission, try await knowsAddress(username, network) {
+        if case .limitedEverywhere = admission, let username, try await knowsAddress(username, network) {
             admission = admit(username, network, isKnown: true)
         }
         switch admission {
@@ -127,24 +137,25 @@ final class LoginLimiter: Sendable {
         }
     }
 
-    private func admit(_ username: String, _ network: String, isKnown: Bool) -> Admission {
+    private func admit(_ username: String?, _ network: String, isKnown: Bool) -> Admission {
         let now = clock()
         let attempt = Attempt(username: username, network: network, beganAt: now)
         return tables.withLock { tables in
             let waits = [
-                tables.accounts.wait(attempt.account, now: now),
+                attempt.account.flatMap { tables.accounts.wait($0, now: now) },
                 tables.networks.wait(network, now: now),
                 tables.successes.wait(network, now: now),
             ]
             let wait = waits.compactMap { $0 }.max() ?? 0
-            let everywhere = isKnown ? 0 : tables.accountsEverywhere.wait(username, now: now) ?? 0
+            let everywhere =
+                isKnown ? 0 : username.flatMap { tables.accountsEverywhere.wait($0, now: now) } ?? 0
             if everywhere > wait { return .limitedEverywhere(milliseconds: everywhere) }
             if wait > 0 { return .limited(milliseconds: wait) }
             guard tables.underWay[network, default: 0] < attemptsAtOnceMax else { return .busy }
             tables.underWay[network, default: 0] += 1
-            tables.accounts.count(attempt.account, now: now)
+            if let account = attempt.account { tables.accounts.count(account, now: now) }
             tables.networks.count(network, now: now)
-            tables.accountsEverywhere.count(username, now: now)
+            if let username { tables.accountsEverywhere.count(username, now: now) }
             return .admitted(attempt)
         }
     }
@@ -171,9 +182,8 @@ final class LoginLimiter: Sendable {
         let now = clock()
         tables.withLock { tables in
             tables.end(attempt)
-            tables.accounts.reset(attempt.account)
-            tables.networks.giveBack(attempt.network, countedAt: attempt.beganAt)
-            tables.accountsEverywhere.giveBack(attempt.username, countedAt: attempt.beganAt)
+            if let account = attempt.account { tables.accounts.reset(account) }
+            tables.giveBack(attempt)
             tables.successes.count(attempt.network, now: now)
         }
     }
@@ -185,9 +195,8 @@ final class LoginLimiter: Sendable {
     func abandoned(_ attempt: Attempt) {
         tables.withLock { tables in
             tables.end(attempt)
-            tables.accounts.giveBack(attempt.account, countedAt: attempt.beganAt)
-            tables.networks.giveBack(attempt.network, countedAt: attempt.beganAt)
-            tables.accountsEverywhere.giveBack(attempt.username, countedAt: attempt.beganAt)
+            if let account = attempt.account { tables.accounts.giveBack(account, countedAt: attempt.beganAt) }
+            tables.giveBack(attempt)
         }
     }
 }

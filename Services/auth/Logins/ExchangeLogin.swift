@@ -23,7 +23,7 @@ final class ExchangeLogin: Sendable {
     func logIn(_ token: String, from origin: SessionOrigin, requestID: String) async throws -> IssuedSession {
         guard let verifier else { throw AuthError.exchangeDisabled }
         let address = origin.remoteAddress
-        let attempt = try await limiter.begin(username: "", address: address, requestID: requestID)
+        let attempt = try await limiter.begin(username: nil, address: address, requestID: requestID)
         do {
             let issued = try await begin(verifier.verify(token, now: sessions.clock.now()), origin, requestID)
             limiter.succeeded(attempt)
@@ -55,7 +55,7 @@ final class ExchangeLogin: Sendable {
         let actor = Actor(userID: token.userID, remoteAddress: origin.remoteAddress, requestID: requestID)
         let id = SessionID.make()
         let entry = AuditEntry(.exchangeLogin, by: actor, at: now)
-        let beginning = sessions.beginning(id, customer, from: origin, audit: entry, sessions.limits)
+        let beginning = sessions.beginning(id, customer, from: origin, audit: entry)
         let account = try await sessions.store.exchange(
             token: SHA256.hash(token.jti),
             expiresAt: token.acceptedUntil,

@@ -11,10 +11,6 @@ final class GuestLogin: Sendable {
         var perMinuteMax = 30
         /// Guests' accounts there may be; one more is 503.
         var countMax = 1_000_000
-        /// Without use, in milliseconds.
-        var idleMilliseconds: Int64 = 86_400_000
-        /// In any case, in milliseconds.
-        var lifetimeMilliseconds: Int64 = 604_800_000
         /// How long the account stays after its session's end, for agents to still write to it, in milliseconds.
         var retentionMilliseconds: Int64 = 604_800_000
         /// Addresses whose rate is held.
@@ -67,20 +63,18 @@ final class GuestLogin: Sendable {
         guard limits.isEnabled else { throw AuthError.guestsDisabled }
         try admit(origin.remoteAddress)
         let now = sessions.clock.now()
-        var sessionLimits = sessions.limits
-        sessionLimits.idleMilliseconds = limits.idleMilliseconds
-        sessionLimits.lifetimeMilliseconds = limits.lifetimeMilliseconds
+        let lifetime = sessions.limits.guests.lifetimeMilliseconds
         let account = Account(
             userID: Account.guestPrefix + SecureRandom.token(bytes: Self.idBytes),
             userName: userName ?? Self.nameDefault,
             userType: .customer,
             createdAt: now,
-            expiresAt: now.advanced(byMilliseconds: limits.lifetimeMilliseconds + limits.retentionMilliseconds)
+            expiresAt: now.advanced(byMilliseconds: lifetime + limits.retentionMilliseconds)
         )
         let actor = Actor(userID: account.userID, remoteAddress: origin.remoteAddress, requestID: requestID)
         let id = SessionID.make()
         let entry = AuditEntry(.guestLogin, by: actor, at: now)
-        let beginning = sessions.beginning(id, account, from: origin, audit: entry, sessionLimits)
+        let beginning = sessions.beginning(id, account, from: origin, audit: entry)
         do {
             try await sessions.store.createGuest(account, beginning)
         } catch {

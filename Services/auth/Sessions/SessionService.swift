@@ -77,7 +77,7 @@ final class SessionService: Sendable {
     /// - Returns: `nil` if the account may not log in any more, or all its sessions were ended since it was read.
     func begin(_ account: Account, from origin: SessionOrigin, audit: AuditEntry) async throws -> IssuedSession? {
         let id = SessionID.make()
-        let beginning = beginning(id, account, from: origin, audit: audit, limits)
+        let beginning = beginning(id, account, from: origin, audit: audit)
         guard try await store.beginSession(beginning, revision: account.revision) else { return nil }
         return try await issued(id, beginning, account)
     }
@@ -87,8 +87,7 @@ final class SessionService: Sendable {
         _ id: String,
         _ account: Account,
         from origin: SessionOrigin,
-        audit: AuditEntry,
-        _ limits: SessionLimits
+        audit: AuditEntry
     ) -> SessionBeginning {
         SessionBeginning(
             session: limits.begin(SessionHash(of: id), userID: account.userID, now: audit.at),
