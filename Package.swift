@@ -36,12 +36,17 @@ func system(_ name: String, pkgConfig: String? = nil) -> Target {
     .systemLibrary(name: name, path: "Shared/\(name)", pkgConfig: pkgConfig)
 }
 
-func service(_ name: String, folder: String, _ dependencies: [Target.Dependency]) -> Target {
+func service(
+    _ name: String,
+    folder: String,
+    _ dependencies: [Target.Dependency],
+    documents: [String] = []
+) -> Target {
     .executableTarget(
         name: name,
         dependencies: dependencies,
         path: "Services/\(folder)",
-        exclude: ["README.md"],
+        exclude: ["README.md"] + documents,
         swiftSettings: settings
     )
 }
@@ -85,10 +90,10 @@ let package = Package(
         shared("ServiceKit", ["Core", "Crypto", "HTTP", "Net", "Transport", "Contracts"]),
         shared("TestSupport", ["Core", "HTTP", "Net", "Transport", "Storage"]),
 
-        service("AuthService", folder: "auth", kit),
+        service("AuthService", folder: "auth", kit, documents: ["API.md"]),
         service("FilesService", folder: "files", kit),
         service("PresenceService", folder: "presence", kit),
-        service("GatewayService", folder: "gateway", kit + ["WebSocket"]),
+        service("GatewayService", folder: "gateway", kit + ["WebSocket"], documents: ["PROTOCOL.md"]),
         .executableTarget(
             name: "WebSocketEcho",
             dependencies: ["Core", "HTTP", "WebSocket", "Net", "Transport", "ServiceKit"],
