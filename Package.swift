@@ -80,7 +80,7 @@ let package = Package(
         system("CLinux"),
 
         shared("Core", []),
-        shared("Crypto", ["Core", "CCrypt"]),
+        shared("Crypto", ["Core", "CCrypt", "CLinux"]),
         shared("HTTP", ["Core", "Crypto"]),
         shared("WebSocket", ["Core", "Crypto"]),
         shared("Net", ["Core", "CLinux"]),

@@ -1,4 +1,4 @@
-// What the Glibc module does not export: epoll, eventfd, sendfile, accept4.
+// What the Glibc module does not export: epoll, eventfd, sendfile, accept4, threads' names.
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/sendfile.h>

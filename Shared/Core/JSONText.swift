@@ -2,7 +2,13 @@
 package enum JSONText {
     /// Appends `text` in quotes, escaping `"`, `\` and control characters.
     package static func appendQuoted(_ text: some StringProtocol, to output: inout String) {
+        let text = String(text)
         output += "\""
+        guard needsEscape(text) else {
+            output += text
+            output += "\""
+            return
+        }
         for scalar in text.unicodeScalars {
             switch scalar {
             case "\"": output += "\\\""
@@ -17,6 +23,16 @@ package enum JSONText {
             }
         }
         output += "\""
+    }
+
+    /// Most texts need none, and go out whole.
+    private static func needsEscape(_ text: String) -> Bool {
+        let bytes = text.utf8.span
+        for index in bytes.indices {
+            let byte = bytes[index]
+            if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return true }
+        }
+        return false
     }
 
     /// `text` in quotes.

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// Hashes and verifies passwords on one or two threads of their own, with a bound on the requests in hand.
@@ -28,7 +29,7 @@ package final class PasswordHasher: Sendable {
         }
         self.cost = cost
         queue = PasswordQueue(requestsMax: requestsMax)
-        for _ in 0..<threads { try Self.startThread(queue) }
+        for number in 0..<threads { try Self.startThread(queue, name: "password-\(number)") }
     }
 
     deinit { queue.stop() }
@@ -65,7 +66,7 @@ package final class PasswordHasher: Sendable {
     /// Also done at the end of its life.
     package func stop() { queue.stop() }
 
-    private static func startThread(_ queue: PasswordQueue) throws(PasswordHasherError) {
+    private static func startThread(_ queue: PasswordQueue, name: String) throws(PasswordHasherError) {
         let retained = Unmanaged.passRetained(queue)
         var thread = pthread_t()
         let code = pthread_create(&thread, nil, passwordThread, retained.toOpaque())
@@ -74,6 +75,8 @@ package final class PasswordHasher: Sendable {
             queue.stop()
             throw .password(.systemCall("pthread_create", errno: code))
         }
+        // So that what hashing costs can be told from the rest of the process.
+        pthread_setname_np(thread, name)
         pthread_detach(thread)
     }
 }

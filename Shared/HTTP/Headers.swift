@@ -49,7 +49,17 @@ package struct Headers: Sendable, Equatable, ExpressibleByDictionaryLiteral {
 
     /// ASCII case-insensitive comparison.
     package static func equal(_ a: some StringProtocol, _ b: some StringProtocol) -> Bool {
-        a.utf8.count == b.utf8.count && zip(a.utf8, b.utf8).allSatisfy { lowercase($0) == lowercase($1) }
+        equal(String(a), String(b))
+    }
+
+    /// The same for whole strings: every look-up of a field comes here, so it works on their bytes in place.
+    package static func equal(_ a: String, _ b: String) -> Bool {
+        let (a, b) = (a.utf8.span, b.utf8.span)
+        guard a.count == b.count else { return false }
+        for index in a.indices where a[index] != b[index] && lowercase(a[index]) != lowercase(b[index]) {
+            return false
+        }
+        return true
     }
 
     private static func lowercase(_ byte: UInt8) -> UInt8 {

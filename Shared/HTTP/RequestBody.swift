@@ -34,6 +34,9 @@ package struct RequestBody: Sendable {
         self.announcedLength = announcedLength
     }
 
+    /// Every byte, when all of them have come with the head; `nil` when they must be waited for.
+    package var whole: [UInt8]? { if case .bytes(let bytes) = storage { bytes } else { nil } }
+
     /// Calls `consume` with each piece until the end.
     package func forEachChunk(_ consume: ([UInt8]) async throws -> Void) async throws {
         switch storage {

@@ -3,6 +3,12 @@ import Core
 /// Answers a request; a thrown `ProblemConvertible` becomes its problem document, anything else a 500 without text.
 package typealias Handler = @Sendable (Request) async throws -> Response
 
+/// Answers a request from what is in memory, on its connection's event loop: it must not wait for anything, nor work
+/// for long; `nil` leaves the request to the route's `Handler`.
+///
+/// The body is there (`RequestBody.whole`) when it came with the head.
+package typealias ImmediateHandler = @Sendable (Request) throws -> Response?
+
 /// Routes that belong together; `ServiceKit` and the services mount them.
 package protocol RouteGroup {
     /// Adds this group's routes.
@@ -18,6 +24,7 @@ package struct Router: Sendable {
     private struct Route: Sendable {
         let parameterNames: [String]
         let pattern: String
+        let immediate: ImmediateHandler?
         let handler: Handler
     }
 
@@ -56,6 +63,8 @@ package struct Router: Sendable {
     }
 
     private var root = Node()
+    /// The routes of patterns without parameters, by path: most requests need no walk down the tree.
+    private var literalRoutes: [String: [Method: Route]] = [:]
 
     /// Told of every error that is answered as `internal_error`, since the answer does not carry its text.
     package var onError: @Sendable (any Error, Request) -> Void = { error, request in
@@ -70,48 +79,98 @@ package struct Router: Sendable {
     /// Adds a route for a pattern such as `/api/users/{id}` (see `RoutePattern`).
     ///
     /// The same method and path shape twice is a programmer's mistake and traps.
-    package mutating func add(_ method: Method, _ pattern: String, _ handler: @escaping Handler) {
+    ///
+    /// - Parameters:
+    ///   - method: The requests' method.
+    ///   - pattern: The requests' path.
+    ///   - immediate: Asked first, and may answer without a task.
+    ///   - handler: Answers what `immediate` leaves.
+    package mutating func add(
+        _ method: Method,
+        _ pattern: String,
+        immediate: ImmediateHandler? = nil,
+        _ handler: @escaping Handler
+    ) {
         let parsed = RoutePattern(pattern)
-        let route = Route(parameterNames: parsed.parameterNames, pattern: pattern, handler: handler)
+        let route = Route(
+            parameterNames: parsed.parameterNames,
+            pattern: pattern,
+            immediate: immediate,
+            handler: handler
+        )
         root.insert(route, method, parsed.segments[...])
+        if parsed.parameterNames.isEmpty { literalRoutes[pattern, default: [:]][method] = route }
     }
 
     /// Adds a group's routes.
     package mutating func mount(_ group: some RouteGroup) { group.register(in: &self) }
 
-    /// Answers any request; never throws.
-    package func respond(to request: Request) async -> Response {
-        do {
-            return try await dispatch(request)
-        } catch let error as any ProblemConvertible {
-            return Response(error.problem)
-        } catch {
-            onError(error, request)
-            return Response(Problem(500, .internalError, "the request could not be completed"))
+    /// Answers any request, at once where it can; never an error.
+    package func reply(to request: Request) -> Reply {
+        dispatch(request).map { outcome in
+            do { return try outcome.get() } catch { return answer(to: error, request) }
         }
     }
 
-    private func dispatch(_ request: Request) async throws -> Response {
-        if request.head.target == "*" { return Response(.noContent) }
-        let segments = try RoutePattern.segments(ofPath: request.head.rawPath)
-        _ = try Query(encoded: request.head.rawQuery)
+    /// Answers any request; never throws.
+    package func respond(to request: Request) async -> Response {
+        do { return try await dispatch(request).response() } catch { return answer(to: error, request) }
+    }
+
+    private func answer(to error: any Error, _ request: Request) -> Response {
+        if let error = error as? any ProblemConvertible { return Response(error.problem) }
+        onError(error, request)
+        return Response(Problem(500, .internalError, "the request could not be completed"))
+    }
+
+    private func dispatch(_ request: Request) -> Reply {
+        if request.head.target == "*" { return .now(.success(Response(.noContent))) }
+        do throws(Problem) {
+            let (routes, values) = try resource(of: request.head)
+            guard let route = routes[request.method] ?? (request.method == .head ? routes[.get] : nil) else {
+                return .now(try Self.answerWithoutRoute(request.method, routes))
+            }
+            var routed = request
+            for (name, value) in zip(route.parameterNames, values) { routed.parameters[name] = value }
+            if let immediate = route.immediate {
+                do {
+                    if let response = try immediate(routed) { return .now(.success(response)) }
+                } catch {
+                    return .now(.failure(error))
+                }
+            }
+            return Reply(routed, route.handler)
+        } catch {
+            return .now(.failure(error))
+        }
+    }
+
+    /// The routes of the resource that the target names, and what its path has in place of parameters.
+    private func resource(of head: RequestHead) throws(Problem) -> (routes: [Method: Route], values: [String]) {
+        _ = try Query(encoded: head.rawQuery)
+        let path = String(head.rawPath)
+        // A path that is a pattern letter for letter is what the tree would find: it prefers literals, and decoding
+        // leaves the path as it is, since no pattern has a `%`.
+        if let routes = literalRoutes[path] { return (routes, []) }
+        let segments = try RoutePattern.segments(ofPath: path)
         var values: [String] = []
-        guard let routes = root.find(segments[...], &values) else {
-            throw Problem.notFound("no such resource")
-        }
-        guard let route = routes[request.method] ?? (request.method == .head ? routes[.get] : nil) else {
-            let allow = Self.allow(routes.keys)
-            if request.method == .options { return Response(.noContent, headers: ["Allow": allow]) }
-            throw Problem(
-                405,
-                .methodNotAllowed,
-                "method: this resource knows \(allow)",
-                headers: [.init("Allow", allow)]
-            )
-        }
-        var routed = request
-        for (name, value) in zip(route.parameterNames, values) { routed.parameters[name] = value }
-        return try await route.handler(routed)
+        guard let routes = root.find(segments[...], &values) else { throw .notFound("no such resource") }
+        return (routes, values)
+    }
+
+    /// `OPTIONS`, or a method that the resource lacks.
+    private static func answerWithoutRoute(
+        _ method: Method,
+        _ routes: [Method: Route]
+    ) throws(Problem) -> Result<Response, any Error> {
+        let allow = allow(routes.keys)
+        if method == .options { return .success(Response(.noContent, headers: ["Allow": allow])) }
+        throw Problem(
+            405,
+            .methodNotAllowed,
+            "method: this resource knows \(allow)",
+            headers: [.init("Allow", allow)]
+        )
     }
 
     private static func allow(_ methods: some Sequence<Method>) -> String {

@@ -3,6 +3,9 @@ import HTTP
 import Net
 
 extension HTTPConnection {
+    /// The largest body that is taken out of the parser before its handler asks, in bytes.
+    static let wholeBodyBytesMax = 16 * 1024
+
     /// Reads once, into the loop's buffer, and acts on it.
     func receive() {
         switch Socket.read(descriptor, into: loop.readBuffer) {
@@ -73,6 +76,12 @@ extension HTTPConnection {
             // Its end follows at once.
             _ = try parser.next()
             isBodyComplete = true
+        case .length(let count) where count <= min(parser.bufferedBytes, bodyBytesMaxAtOnce):
+            // All of it has come with the head: nobody needs to ask and wait for it.
+            if case .body(let bytes)? = try parser.next() { body = RequestBody(bytes) }
+            _ = try parser.next()
+            bodyByteCount = count
+            isBodyComplete = true
         default:
             if case .length(let count) = framing { announcedLength = count }
             isBodyComplete = false
@@ -96,13 +105,31 @@ extension HTTPConnection {
         run(request)
     }
 
+    private var bodyBytesMaxAtOnce: Int { min(Self.wholeBodyBytesMax, configuration.bodyBytesMax) }
+
     private func run(_ request: Request) {
+        let reply = shard.reply(to: request)
+        if case .now(let outcome) = reply {
+            let response = shard.response(outcome, to: request)
+            if response.body.isAtHand {
+                _ = begin(response)
+            } else {
+                run(request) { response }
+            }
+        } else {
+            run(request) { try await reply.response() }
+        }
+    }
+
+    /// Has `work` make the response in a task of the loop.
+    private func run(_ request: Request, _ work: @escaping @Sendable () async throws -> Response) {
         let bound = LoopBound(self, loop: loop)
         let shard = shard
         let number = exchange
         task = Task(executorPreference: loop) {
-            let response = await shard.respond(to: request)
-            await bound.value.answer(response, exchange: number)
+            let outcome: Result<Response, any Error>
+            do { outcome = .success(try await work()) } catch { outcome = .failure(error) }
+            await bound.value.answer(shard.response(outcome, to: request), exchange: number)
         }
     }
 
@@ -229,5 +256,15 @@ extension HTTPConnection {
     private func discard(_ count: Int) {
         discardedByteCount += count
         if discardedByteCount > configuration.lingerBytesMax { close() }
+    }
+}
+
+extension ResponseBody {
+    /// Whether it needs no task to be sent.
+    fileprivate var isAtHand: Bool {
+        switch self {
+        case .empty, .bytes, .file: true
+        case .stream, .upgrade: false
+        }
     }
 }

@@ -35,16 +35,26 @@ package final class HTTPServer: Sendable {
     static let acceptsPerTurn = 64
 
     /// - Parameter handler: Answers every request; usually a router's `respond`.
-    package init(
+    package convenience init(
         configuration: HTTPServerConfiguration,
         loops: EventLoopGroup,
         log: Log,
         handler: @escaping Handler
     ) {
+        self.init(configuration: configuration, loops: loops, log: log) { Reply($0, handler) }
+    }
+
+    /// - Parameter responder: Answers every request; usually a router's `reply` behind the chain of all services.
+    package init(
+        configuration: HTTPServerConfiguration,
+        loops: EventLoopGroup,
+        log: Log,
+        responder: @escaping Responder
+    ) {
         self.configuration = configuration
         self.log = log
         shards = loops.loops.map {
-            HTTPServerShard(loop: $0, configuration: configuration, log: log, handler: handler)
+            HTTPServerShard(loop: $0, configuration: configuration, log: log, responder: responder)
         }
         for shard in shards { shard.attach(self) }
     }

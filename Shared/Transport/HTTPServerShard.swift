@@ -10,18 +10,18 @@ final class HTTPServerShard: @unchecked Sendable {
     let loop: EventLoop
     let configuration: HTTPServerConfiguration
     let log: Log
-    private let handler: Handler
+    private let responder: Responder
     private weak var server: HTTPServer?
     private var connections: [ObjectIdentifier: HTTPConnection] = [:]
     private(set) var isDraining = false
     private var dateSecond: Int64 = -1
     private var dateText = ""
 
-    init(loop: EventLoop, configuration: HTTPServerConfiguration, log: Log, handler: @escaping Handler) {
+    init(loop: EventLoop, configuration: HTTPServerConfiguration, log: Log, responder: @escaping Responder) {
         self.loop = loop
         self.configuration = configuration
         self.log = log
-        self.handler = handler
+        self.responder = responder
     }
 
     func attach(_ server: HTTPServer) { self.server = server }
@@ -57,10 +57,13 @@ final class HTTPServerShard: @unchecked Sendable {
 
     // MARK: - Requests
 
-    /// The handler's response; never throws.
-    func respond(to request: Request) async -> Response {
+    /// What the responder makes of `request`.
+    func reply(to request: Request) -> Reply { responder(request) }
+
+    /// The response that a reply's outcome is.
+    func response(_ outcome: Result<Response, any Error>, to request: Request) -> Response {
         do {
-            return try await handler(request)
+            return try outcome.get()
         } catch let error as any ProblemConvertible {
             return Response(error.problem)
         } catch is CancellationError {

@@ -49,7 +49,7 @@ package struct TrustedProxies: Sendable, Equatable {
     ///
     /// Entries further left were written by somebody we do not trust.
     package func remoteAddress(peer: String, _ headers: Headers) -> String {
-        guard contains(peer) else { return peer }
+        guard headers["X-Forwarded-For"] != nil, contains(peer) else { return peer }
         var found = peer
         for entry in headers.list("X-Forwarded-For").reversed() {
             guard Self.bytes(of: entry) != nil else { break }
@@ -61,7 +61,8 @@ package struct TrustedProxies: Sendable, Equatable {
 
     /// Whether the client reached the edge by https, as a trusted peer says in `X-Forwarded-Proto`.
     package func isSecure(peer: String, _ headers: Headers) -> Bool {
-        contains(peer) && headers.list("X-Forwarded-Proto").last.map { Headers.equal($0, "https") } ?? false
+        guard let scheme = headers.list("X-Forwarded-Proto").last, contains(peer) else { return false }
+        return Headers.equal(scheme, "https")
     }
 
     /// The sixteen bytes of a numeric address.

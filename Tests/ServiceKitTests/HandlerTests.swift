@@ -162,8 +162,8 @@ struct InternalGuardTests {
         router.add(.get, "/public/{name}") { _ in Response(.ok) }
         let log = RequestLog(log: Log(service: "test", level: .error), metrics: Metrics())
         let inner = router
-        let handler = log.wrap(InternalGuard(token: "0123456789abcdef").wrap { await inner.respond(to: $0) })
-        return (try? await handler(Fixtures.request(.get, target, headers)))?.status.code ?? 0
+        let handler = log.wrap(InternalGuard(token: "0123456789abcdef").wrap { inner.reply(to: $0) })
+        return (try? await handler(Fixtures.request(.get, target, headers)).response())?.status.code ?? 0
     }
 
     @Test("internal routes need the token, others do not")
@@ -205,7 +205,7 @@ struct CORSTests {
         router.add(.post, "/fails") { _ in throw Problem.forbidden("no") }
         let inner = router
         let cors = CORS(OriginPolicy(allowedOrigins: origins, allowsCredentials: credentials))
-        return try await cors.wrap { await inner.respond(to: $0) }(request)
+        return try await cors.wrap { inner.reply(to: $0) }(request).response()
     }
 
     @Test("an allowed origin may read the answer; caches are told that it varies")

@@ -123,19 +123,25 @@ struct HealthTests {
     func requestLog() async throws {
         let metrics = Metrics(includesProcess: false)
         let log = Log(service: "test", level: .error, descriptor: -1)
-        let handler = RequestLog(log: log, metrics: metrics).wrap { request in
-            if request.path == "/down" { throw Down() }
-            return Response(.noContent)
+        let responder = RequestLog(log: log, metrics: metrics).wrap { request in
+            switch request.path {
+            case "/down": .now(.failure(Down()))
+            case "/later/down": .later { throw Down() }
+            default: .later { Response(.noContent) }
+            }
         }
-        #expect(try await handler(Fixtures.request(.get, "/a?session_id=secret")).status == 204)
-        #expect(try await handler(Fixtures.request(HTTP.Method(rawValue: "BREW"), "/a")).status == 204)
-        let failed = try await handler(Fixtures.request(.post, "/down"))
-        #expect(failed.status == 500)
-        #expect(!Fixtures.text(failed).contains("Down"))
+        func answer(_ request: Request) async throws -> Response { try await responder(request).response() }
+        #expect(try await answer(Fixtures.request(.get, "/a?session_id=secret")).status == 204)
+        #expect(try await answer(Fixtures.request(HTTP.Method(rawValue: "BREW"), "/a")).status == 204)
+        for path in ["/down", "/later/down"] {
+            let failed = try await answer(Fixtures.request(.post, path))
+            #expect(failed.status == 500)
+            #expect(!Fixtures.text(failed).contains("Down"))
+        }
         let text = metrics.text
         #expect(text.contains(#"http_requests_total{method="GET",status="204"} 1"#))
         #expect(text.contains(#"http_requests_total{method="other",status="204"} 1"#))
-        #expect(text.contains(#"http_requests_total{method="POST",status="500"} 1"#))
+        #expect(text.contains(#"http_requests_total{method="POST",status="500"} 2"#))
         #expect(text.contains("http_requests_in_flight 0"))
     }
 }

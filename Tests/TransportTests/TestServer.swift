@@ -14,6 +14,17 @@ func withServer(
     handler: @escaping Handler,
     _ test: (HTTPServer, UInt16) async throws -> Void
 ) async throws {
+    try await withServer(on: loops, loops: count, configure: configure, responder: { Reply($0, handler) }, test)
+}
+
+/// The same with a responder, which may answer at once.
+func withServer(
+    on loops: EventLoopGroup? = nil,
+    loops count: Int = 1,
+    configure: (inout HTTPServerConfiguration) -> Void = { _ in },
+    responder: @escaping Responder,
+    _ test: (HTTPServer, UInt16) async throws -> Void
+) async throws {
     let loops = try loops ?? EventLoopGroup(count: count)
     defer { loops.shutDown() }
     guard let address = SocketAddress(host: "127.0.0.1", port: 0) else { return }
@@ -22,7 +33,7 @@ func withServer(
     configuration.bodyIdleTimeout = .seconds(60)
     configure(&configuration)
     let log = Log(service: "test", level: .error)
-    let server = HTTPServer(configuration: configuration, loops: loops, log: log, handler: handler)
+    let server = HTTPServer(configuration: configuration, loops: loops, log: log, responder: responder)
     let port = try server.start().port
     do {
         try await test(server, port)

@@ -126,9 +126,7 @@ final class SessionService: Sendable {
     /// The same for whoever knows only the session's hash.
     func verify(_ hash: SessionHash) async throws -> VerifiedSession? {
         let now = clock.now()
-        let (cached, removals) = state.withLock { state in
-            (state.cache.find(hash, now: now), state.cache.removals)
-        }
+        let (cached, removals) = find(hash, now)
         if let cached { return use(cached, now) }
         guard let stored = try await store.session(hash) else { return nil }
         state.withLock { state in
@@ -141,6 +139,19 @@ final class SessionService: Sendable {
             state.cache.insert(stored, readAt: now, removals: removals)
         }
         return use(stored, now)
+    }
+
+    /// Whose session `id` is, if it was verified lately; `nil` also when it does not live.
+    ///
+    /// Counts as a use of it, and waits for nothing.
+    func verifyFromMemory(_ id: String) -> VerifiedSession? {
+        guard SessionID.isPlausible(id) else { return nil }
+        let now = clock.now()
+        return find(SessionHash(of: id), now).cached.flatMap { use($0, now) }
+    }
+
+    private func find(_ hash: SessionHash, _ now: Timestamp) -> (cached: VerifiedSession?, removals: Int) {
+        state.withLock { state in (state.cache.find(hash, now: now), state.cache.removals) }
     }
 
     private func use(_ verified: VerifiedSession, _ now: Timestamp) -> VerifiedSession? {

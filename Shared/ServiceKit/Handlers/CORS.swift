@@ -25,32 +25,37 @@ package struct CORS: Sendable {
 
     package init(_ policy: OriginPolicy) { self.policy = policy }
 
-    /// `handler`, with preflights answered before it and the fields added after it.
-    package func wrap(_ handler: @escaping Handler) -> Handler {
+    /// `next`, with preflights answered before it and the fields added after it.
+    package func wrap(_ next: @escaping Responder) -> Responder {
         { request in
-            guard let origin = request.headers["Origin"] else { return varied(try await handler(request)) }
+            guard let origin = request.headers["Origin"] else {
+                return next(request).map { varied(try $0.get()) }
+            }
             let isOwn = policy.isOwn(origin, request)
             let isAllowed = isOwn || policy.allowsForeign(origin)
             if request.method == .options, request.headers["Access-Control-Request-Method"] != nil {
                 guard isAllowed else {
-                    return varied(Response(Problem(403, .originNotAllowed, "Origin: not on the allow-list")))
+                    let refusal = Problem(403, .originNotAllowed, "Origin: not on the allow-list")
+                    return .now(.success(varied(Response(refusal))))
                 }
-                return preflight(origin)
+                return .now(.success(preflight(origin)))
             }
             var trusted = request
             if !isOwn, !(isAllowed && policy.allowsCredentials) { trusted.head.headers["Cookie"] = nil }
-            var response: Response
-            do {
-                response = try await handler(trusted)
-            } catch let error as any ProblemConvertible {
-                // Rendered here, so that the page can read what went wrong.
-                response = Response(error.problem)
+            return next(trusted).map { outcome in
+                var response: Response
+                do {
+                    response = try outcome.get()
+                } catch let error as any ProblemConvertible {
+                    // Rendered here, so that the page can read what went wrong.
+                    response = Response(error.problem)
+                }
+                if isAllowed {
+                    allow(origin, in: &response)
+                    response.headers["Access-Control-Expose-Headers"] = Self.exposedHeaders
+                }
+                return varied(response)
             }
-            if isAllowed {
-                allow(origin, in: &response)
-                response.headers["Access-Control-Expose-Headers"] = Self.exposedHeaders
-            }
-            return varied(response)
         }
     }
 

@@ -21,16 +21,17 @@ extension Request {
 
     /// The body of a request that calls it JSON.
     func jsonBytes(upTo bytesMax: Int) async throws -> [UInt8] {
-        guard hasJSONContentType else {
+        guard isJSON else {
             throw Problem(415, .unsupportedMediaType, "Content-Type: must be application/json")
         }
         return try await body.collect(upTo: bytesMax)
     }
 
-    /// The media type without its parameters (RFC 9110 §8.3.1).
-    private var hasJSONContentType: Bool {
+    /// Whether its body is called JSON, by the media type without its parameters (RFC 9110 §8.3.1).
+    package var isJSON: Bool {
         let values = headers.values("Content-Type")
         guard values.count == 1, let value = values.first else { return false }
+        if value == "application/json" { return true }
         let mediaType = value.prefix { $0 != ";" }.filter { $0 != " " && $0 != "\t" }
         return Headers.equal(mediaType, "application/json")
     }

@@ -28,26 +28,28 @@ package struct RequestLog: Sendable {
         inFlight = metrics.gauge("http_requests_in_flight", help: "Requests being handled.")
     }
 
-    /// `handler`, observed.
-    package func wrap(_ handler: @escaping Handler) -> Handler {
+    /// `next`, observed.
+    package func wrap(_ next: @escaping Responder) -> Responder {
         { request in
             inFlight.add(1)
-            defer { inFlight.add(-1) }
             let start = ContinuousClock.now
-            let response: Response
-            do {
-                response = try await handler(request)
-            } catch let error as any ProblemConvertible {
-                response = Response(error.problem)
-            } catch {
-                log.error(
-                    "request_failed",
-                    ["request_id": .string(request.id), "error": .string(String(reflecting: error))]
-                )
-                response = Response(Problem(500, .internalError, "the request could not be completed"))
+            return next(request).map { outcome in
+                defer { inFlight.add(-1) }
+                let response: Response
+                do {
+                    response = try outcome.get()
+                } catch let error as any ProblemConvertible {
+                    response = Response(error.problem)
+                } catch {
+                    log.error(
+                        "request_failed",
+                        ["request_id": .string(request.id), "error": .string(String(reflecting: error))]
+                    )
+                    response = Response(Problem(500, .internalError, "the request could not be completed"))
+                }
+                record(request, response.status, ContinuousClock.now - start)
+                return response
             }
-            record(request, response.status, ContinuousClock.now - start)
-            return response
         }
     }
 
@@ -56,6 +58,9 @@ package struct RequestLog: Sendable {
         durations.observe(duration)
         // A long poll says how long it meant to wait, so it is not slow.
         let isSlow = duration >= Self.slow && request.query["wait"] == nil && status.code != 101
+        let level: LogLevel = status.code >= 500 || isSlow ? .warning : status.code >= 400 ? .info : .debug
+        // Most requests are not logged, and what a line would say of them is not made.
+        guard level >= log.level else { return }
         let fields: KeyValuePairs<StaticString, Log.Value> = [
             "request_id": .string(request.id),
             "method": .string(Self.knownMethod(request.method)),
@@ -64,17 +69,17 @@ package struct RequestLog: Sendable {
             "duration_ms": .double((duration / .milliseconds(1) * 1000).rounded() / 1000),
             "remote_address": .string(request.remoteAddress),
         ]
-        switch status.code {
-        case 500...: log.warning("request", fields)
-        case _ where isSlow: log.warning("request", fields)
-        case 400...: log.info("request", fields)
-        default: log.debug("request", fields)
+        switch level {
+        case .warning, .error: log.warning("request", fields)
+        case .info: log.info("request", fields)
+        case .debug: log.debug("request", fields)
         }
     }
 
     /// The method's name if it is a usual one: clients must not be able to make up label values.
     private static func knownMethod(_ method: HTTP.Method) -> String {
-        let known: Set<HTTP.Method> = [.get, .head, .post, .put, .patch, .delete, .options]
-        return known.contains(method) ? method.rawValue : "other"
+        knownMethods.contains(method) ? method.rawValue : "other"
     }
+
+    private static let knownMethods: Set<HTTP.Method> = [.get, .head, .post, .put, .patch, .delete, .options]
 }

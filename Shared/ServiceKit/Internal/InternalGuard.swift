@@ -13,11 +13,13 @@ package struct InternalGuard: Sendable {
 
     package init(token: String) { self.token = token }
 
-    /// `handler`, with requests under `/internal/` refused (403) unless they carry the token.
-    package func wrap(_ handler: @escaping Handler) -> Handler {
+    /// `next`, with requests under `/internal/` refused (403) unless they carry the token.
+    package func wrap(_ next: @escaping Responder) -> Responder {
         { request in
-            if Self.isInternal(request) { try check(request) }
-            return try await handler(request)
+            if Self.isInternal(request) {
+                do throws(Problem) { try check(request) } catch { return .now(.failure(error)) }
+            }
+            return next(request)
         }
     }
 
@@ -31,7 +33,8 @@ package struct InternalGuard: Sendable {
 
     /// Whether the path's first segment, decoded as the router does, is `internal`.
     private static func isInternal(_ request: Request) -> Bool {
-        let segments = try? RoutePattern.segments(ofPath: request.head.rawPath)
-        return segments?.first == "internal"
+        let path = request.head.rawPath.utf8.dropFirst()
+        let first = Substring(path.prefix { $0 != UInt8(ascii: "/") })
+        return PercentEncoding.decode(first) == "internal"
     }
 }

@@ -127,7 +127,7 @@ package final class ServiceProcess: Sendable {
             configuration: configuration,
             loops: loops,
             log: log,
-            handler: makeHandler(router, checks: checks)
+            responder: makeResponder(router, checks: checks)
         )
         let bound = try server.start()
         metrics.read("http_connections_open", help: "Connections that speak HTTP.") { [weak server] in
@@ -144,8 +144,8 @@ package final class ServiceProcess: Sendable {
         return ListeningServer(server: server, address: bound)
     }
 
-    /// The handler that `listen` serves, for tests without sockets.
-    package func makeHandler(_ router: Router, checks: [HealthCheck] = []) -> Handler {
+    /// What `listen` serves, for tests without sockets.
+    package func makeResponder(_ router: Router, checks: [HealthCheck] = []) -> Responder {
         var router = router
         router.mount(HealthRoutes(metrics: metrics, checks: checks, isDraining: { [stop] in stop.isRequested }))
         let log = log
@@ -157,7 +157,7 @@ package final class ServiceProcess: Sendable {
         }
         let routed = router
         let guarded = InternalGuard(token: settings[SettingsCatalogue.internalToken]).wrap { request in
-            await routed.respond(to: request)
+            routed.reply(to: request)
         }
         return RequestLog(log: log, metrics: metrics).wrap(CORS(OriginPolicy(settings)).wrap(guarded))
     }
