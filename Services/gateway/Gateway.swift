@@ -12,6 +12,7 @@ final class Gateway: Sendable {
     let admission: AdmissionControl
     let revocations = PendingHandshakes()
     let queue: QueueBoard
+    let directory: UserDirectory
     private let bulletin = Mutex(PresenceBulletin())
     private let shards: [LoopBox]
     private let draining = Atomic(false)
@@ -25,6 +26,7 @@ final class Gateway: Sendable {
     init(loops: EventLoopGroup, shared: GatewayShard.Shared) {
         admission = shared.admission
         queue = shared.queue
+        directory = shared.directory
         let tell = Tell()
         let boxes = loops.loops.enumerated().map { index, loop in
             let shard = GatewayShard(index: index, loop: loop, shared: shared) { tell.all($0, $1) }

@@ -125,7 +125,11 @@ enum GatewayMain {
         let watch = SessionWatch(auth: auth, sessions: sessions)
         sessions.observe(
             onRevoked: { gateway.sessionRevoked(hash: $0.sessionHash, replacedBy: $0.replacedBy) },
-            onReset: { watch.doubtAll() }
+            onUserChanged: { gateway.directory.forget($0) },
+            onReset: {
+                gateway.directory.forgetAll()
+                watch.doubtAll()
+            }
         )
         gateway.onEachLoop { shard in shard.onExpired = { watch.doubt($0) } }
         process.background("session_watch") { await watch.run(gateway) }

@@ -47,14 +47,13 @@ enum PresenceMain {
             // 3. Routes: the whole surface of the service, in reading order.
             let sessions = process.makeSessionVerifier()
             let directory = UserDirectory(auth: process.makeClient("auth", SettingsCatalogue.authURL))
-            process.background("capacities") {
-                let keeper = CapacityKeeper(
-                    routing: routing,
-                    clock: { Moment.now() },
-                    lookUp: { try await directory.accounts($0) }
-                )
-                await keeper.run()
-            }
+            let keeper = CapacityKeeper(
+                routing: routing,
+                clock: { Moment.now() },
+                lookUp: { try await directory.accounts($0) }
+            )
+            sessions.observe(onUserChanged: { keeper.userChanged($0) }, onReset: { keeper.reset() })
+            process.background("capacities") { await keeper.run() }
             var router = Router()
             router.mount(
                 PresenceRoutes(

@@ -108,7 +108,8 @@ package struct RoutingRequest: Codable, Sendable, Equatable {
 /// How a conversation stands with presence, and the decision that the log does not have yet.
 ///
 /// ```json
-/// {"conversation_id":"c:user123","state":"queued","position":3,"reason":"all_busy","agents_present":true}
+/// {"conversation_id":"c:user123","state":"queued","position":3,"queue_version":1768903200041,"reason":"all_busy",
+///  "agents_present":true}
 /// {"conversation_id":"c:user123","state":"open","agent_id":"support001","agents_present":true,
 ///  "decision":{"decision_id":"r-8Yt","number":2,"conversation_id":"c:user123","kind":"assigned",
 ///              "agent_id":"support001","reason":"least_loaded","at":"2026-01-20T10:00:00.000Z"}}
@@ -120,6 +121,8 @@ package struct RoutingAnswer: Codable, Sendable, Equatable {
     package var agentID: String?
     /// The place in the queue, from 1, while queued.
     package var position: Int?
+    /// The version of the `WaitingQueue` in which it has that place, while queued: of two places the newer holds.
+    package var queueVersion: Int?
     /// Why it is as it is: the last decision's.
     package var reason: String
     /// Whether any agent is connected, available or not.
@@ -132,6 +135,7 @@ package struct RoutingAnswer: Codable, Sendable, Equatable {
         state: RoutingState,
         agentID: String? = nil,
         position: Int? = nil,
+        queueVersion: Int? = nil,
         reason: String,
         agentsPresent: Bool,
         decision: RoutingDecision? = nil
@@ -140,6 +144,7 @@ package struct RoutingAnswer: Codable, Sendable, Equatable {
         self.state = state
         self.agentID = agentID
         self.position = position
+        self.queueVersion = queueVersion
         self.reason = reason
         self.agentsPresent = agentsPresent
         self.decision = decision
@@ -150,6 +155,7 @@ package struct RoutingAnswer: Codable, Sendable, Equatable {
         case state
         case agentID = "agent_id"
         case position
+        case queueVersion = "queue_version"
         case reason
         case agentsPresent = "agents_present"
         case decision

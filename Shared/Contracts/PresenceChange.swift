@@ -4,7 +4,7 @@ package import Core
 ///
 /// It ends at once when there is a change past `after`, a decision to offer, or a queue other than version `queue`.
 /// Without `epoch` the answer is a reset that names the epoch and its newest version. `wait` is in seconds, 0…25.
-/// Versions of the queue begin at 1: ask with 0 first. Who leaves `queue` out does not follow it.
+/// No version of the queue is 0: ask with 0 first. Who leaves `queue` out does not follow it.
 /// After a reset load `GET /internal/users`, and go on after the version that its first page names.
 ///
 /// ```json

@@ -5,11 +5,11 @@
 /// its customers were told last.
 ///
 /// ```json
-/// {"version":41,"agents_present":true,
+/// {"version":1768903200041,"agents_present":true,
 ///  "waiting":[{"conversation_id":"c:user123","customer_id":"user123","reason":"all_busy"}]}
 /// ```
 package struct WaitingQueue: Codable, Sendable, Equatable {
-    /// Grows with every change; of the page's epoch.
+    /// Grows with every change, and from one start of presence to the next.
     package var version: Int
     /// Whether any agent is connected, available or not.
     package var agentsPresent: Bool

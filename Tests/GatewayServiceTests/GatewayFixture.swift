@@ -85,6 +85,7 @@ final class GatewayFixture: Sendable {
                 remoteAddress: request.remoteAddress,
                 sessionHash: user,
                 expiresAt: Timestamp.now().advanced(byMilliseconds: 3_600_000),
+                accountMark: gateway.directory.mark,
                 awaitsSync: request.query["sync"] == "1"
             )
             return Response(101, body: .upgrade(StreamUpgrade(take: { gateway.attach($0, handshake) })))
@@ -144,6 +145,9 @@ final class GatewayFixture: Sendable {
 
     /// Closes the connections as a stop does.
     func drain() async { await gateway.drain(over: .milliseconds(1)) }
+
+    /// Customers' places reach every loop, past the board.
+    func tell(_ places: [QueuePlace]) { gateway.onEachLoop { $0.tell(places) } }
 
     /// Ends it; without a word to anybody of what is under way when the way of commits is cut.
     func close() async {

@@ -1,5 +1,6 @@
 import Contracts
 import Core
+import TestSupport
 import Testing
 
 @testable import GatewayService
@@ -107,27 +108,59 @@ struct PresenceNewsTests {
         #expect(serving.customers(of: "a2").isEmpty)
     }
 
+    private static func waiting(_ version: Int, _ customers: String...) -> WaitingQueue {
+        let waiting = customers.map {
+            WaitingQueue.Waiter(conversationID: "c:\($0)", customerID: $0, reason: "all_busy")
+        }
+        return WaitingQueue(version: version, agentsPresent: true, waiting: waiting)
+    }
+
+    private static func place(_ customer: String, _ position: Int, _ version: Int) -> QueuePlace {
+        QueuePlace(
+            customerID: customer,
+            conversationID: "c:\(customer)",
+            position: position,
+            version: version,
+            reason: "all_busy",
+            isAgentPresent: true
+        )
+    }
+
     @Test("places are the order of the queue, and a customer who connects finds theirs")
     func queue() {
         let board = QueueBoard()
-        let waiting = ["u3", "u1"].map {
-            WaitingQueue.Waiter(conversationID: "c:\($0)", customerID: $0, reason: "all_busy")
-        }
-        let places = board.replace(WaitingQueue(version: 4, agentsPresent: true, waiting: waiting))
-        #expect(places.map(\.customerID) == ["u3", "u1"])
-        #expect(places.map(\.position) == [1, 2])
+        let places = board.replace(Self.waiting(4, "u3", "u1"))
+        #expect(places == [Self.place("u3", 1, 4), Self.place("u1", 2, 4)])
         #expect(board.place(of: "u1") == places[1])
-        let late = board.note(
-            QueuePlace(
-                customerID: "u1",
-                conversationID: "c:u1",
-                position: 3,
-                reason: "all_busy",
-                isAgentPresent: true
-            )
-        )
-        #expect(!late && board.place(of: "u1") == places[1], "an answer that comes after the queue is older")
-        _ = board.replace(WaitingQueue(version: 5, agentsPresent: false, waiting: []))
+        _ = board.replace(Self.waiting(5))
         #expect(board.place(of: "u1") == nil)
+    }
+
+    @Test("an answer and the queue come in any order: the newer place holds")
+    func overtaking() {
+        let board = QueueBoard()
+        #expect(board.note(Self.place("u1", 3, 7)))
+        #expect(!board.note(Self.place("u1", 4, 6)))
+        #expect(board.replace(Self.waiting(6, "u2", "u1")).map(\.customerID) == ["u2"])
+        #expect(board.place(of: "u1") == Self.place("u1", 3, 7))
+        #expect(board.replace(Self.waiting(8, "u1", "u2")).map(\.customerID) == ["u1", "u2"])
+        #expect(!board.note(Self.place("u1", 3, 7)) && !board.note(Self.place("u1", 1, 8)))
+        #expect(!board.note(Self.place("u3", 1, 8)), "the queue says that they do not wait")
+        #expect(board.note(Self.place("u4", WaitingQueue.waitingMax + 1, 8)), "the queue does not say that far back")
+        #expect(board.note(Self.place("u3", 3, 9)))
+        #expect(board.place(of: "u3") == Self.place("u3", 3, 9))
+    }
+
+    @Test("a connection is told of newer places that say something else, and of none that comes late")
+    func told() async throws {
+        let directory = try TemporaryDirectory()
+        let fixture = try GatewayFixture(directory.path)
+        let device = try await fixture.device("u1")
+        _ = try await device.frames(upTo: "Welcome")
+        for place in [(3, 7), (4, 6), (3, 8), (2, 9), (3, 8)] {
+            fixture.tell([Self.place("u1", place.0, place.1)])
+        }
+        #expect(try await device.framesSoFar() == ["Queued", "Queued"])
+        await fixture.close()
     }
 }

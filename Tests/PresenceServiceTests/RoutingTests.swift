@@ -294,4 +294,37 @@ struct CapacityKeeperTests {
         await keeper.ask()
         #expect(asked.withLock { $0.count } == 3)
     }
+    @Test("an agent whose account has changed is asked about at once, also when the answer was under way")
+    func changed() async throws {
+        let driver = try await RouteDriver()
+        let asked = Mutex<[[String]]>([])
+        let inBetween = Mutex<(@Sendable () -> Void)?>(nil)
+        let keeper = CapacityKeeper(routing: driver.routing, clock: { .start }) { userIDs in
+            asked.withLock { $0.append(userIDs) }
+            let change = inBetween.withLock { change in
+                defer { change = nil }
+                return change
+            }
+            change?()
+            return []
+        }
+        _ = try await driver.announce("g1", ["a1:Kefu", "a2:Kefu"])
+        await driver.routing.inbox.sweep()
+        await keeper.ask()
+        keeper.userChanged("u9")
+        keeper.userChanged("a2")
+        inBetween.withLock { $0 = { keeper.userChanged("a2") } }
+        await keeper.ask()
+        await keeper.ask()
+        await keeper.ask()
+        #expect(asked.withLock { $0 } == [["a1", "a2"], ["a2"], ["a2"]])
+        keeper.reset()
+        await keeper.ask()
+        #expect(asked.withLock { $0.last } == ["a1", "a2"])
+        // Whoever runs it is woken.
+        let run = Task { await keeper.run() }
+        keeper.userChanged("a1")
+        #expect(await eventually { asked.withLock { $0.last } == ["a1"] })
+        run.cancel()
+    }
 }

@@ -269,4 +269,18 @@ struct RoutingTimeTests {
         driver.setStatus(.online, of: "a2")
         #expect(grew())
     }
+
+    @Test("an answer says in which version of the queue it has its place; a later start goes on above")
+    func answeredVersion() throws {
+        var driver = TableDriver()
+        let first = try driver.write("u1")
+        let second = try driver.write("u2")
+        #expect(first.queueVersion.map { $0 < driver.table.queueVersion } == true)
+        #expect(second.position == 2 && second.queueVersion == driver.table.queueVersion)
+        driver.join("a1", capacity: 2)
+        #expect(try driver.write("u3").state == .queued)
+        #expect(try driver.table.perform(.look(conversationID: "c:u1"), now: driver.now)?.queueVersion == nil)
+        let later = driver.now.advanced(by: 1000)
+        #expect(RoutingTable(now: later) { "d" }.queueVersion > driver.table.queueVersion)
+    }
 }

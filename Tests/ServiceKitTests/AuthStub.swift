@@ -10,12 +10,20 @@ final class AuthStub: Sendable {
     struct State {
         var sessions: [String: SessionVerification] = [:]
         var epoch = "e1"
-        var revocations: [Revocation] = []
+        /// What the feed has told: ends of sessions, and changes of accounts.
+        var news: [News] = []
+        /// Whether verifications are answered 503.
+        var isAway = false
         var verifications = 0
         /// When set, verifications wait until it is finished.
         var gate: AsyncStream<Void>?
         var waiters: [CheckedContinuation<Void, Never>] = []
         var polls = 0
+    }
+
+    enum News {
+        case revocation(Revocation)
+        case changed(String)
     }
 
     let state = Mutex(State())
@@ -63,10 +71,20 @@ final class AuthStub: Sendable {
 
     /// Ends a session, in the feed too.
     func revoke(_ sessionID: String) {
-        let waiters = state.withLock { state in
+        tell { state in
             state.sessions[sessionID] = nil
             let hash = SessionVerifier.hash(ofSessionID: sessionID)
-            state.revocations.append(Revocation(number: state.revocations.count + 1, sessionHash: hash))
+            return .revocation(Revocation(number: state.news.count + 1, sessionHash: hash))
+        }
+    }
+
+    /// A user's account changes, in the feed.
+    func change(user: String) { tell { _ in .changed(user) } }
+
+    private func tell(_ make: (inout State) -> News) {
+        let waiters = state.withLock { state in
+            let news = make(&state)
+            state.news.append(news)
             defer { state.waiters = [] }
             return state.waiters
         }
@@ -78,8 +96,9 @@ final class AuthStub: Sendable {
     private func verify(_ request: Request) async throws -> Response {
         let body = try await request.json(SessionVerificationRequest.self)
         // The answer is formed before the gate, so that a test can overtake it.
-        let (answer, gate) = state.withLock { state in
+        let (answer, gate) = try state.withLock { state in
             state.verifications += 1
+            guard !state.isAway else { throw Problem.unavailable("away") }
             return (state.sessions[body.sessionID] ?? SessionVerification(active: false), state.gate)
         }
         if let gate { for await _ in gate {} }
@@ -92,17 +111,19 @@ final class AuthStub: Sendable {
         while true {
             let page: RevocationPage? = state.withLock { state in
                 state.polls += 1
-                let next = state.revocations.count
+                let next = state.news.count
                 guard let after, epoch == state.epoch else {
                     return RevocationPage(epoch: state.epoch, next: next, reset: true, revocations: [])
                 }
                 guard next > after else { return nil }
-                return RevocationPage(
-                    epoch: state.epoch,
-                    next: next,
-                    reset: false,
-                    revocations: Array(state.revocations[after...])
-                )
+                var answer = RevocationPage(epoch: state.epoch, next: next, reset: false)
+                for news in state.news[after...] {
+                    switch news {
+                    case .revocation(let revocation): answer.revocations.append(revocation)
+                    case .changed(let user): answer.changedUsers.append(user)
+                    }
+                }
+                return answer
             }
             if let page { return try Response.json(page) }
             await withCheckedContinuation { waiter in state.withLock { $0.waiters.append(waiter) } }

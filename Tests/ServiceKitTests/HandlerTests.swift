@@ -1,6 +1,7 @@
 import Core
 import HTTP
 import ServiceKit
+import Synchronization
 import Testing
 
 /// Requests and answers without sockets.
@@ -79,7 +80,10 @@ struct JSONBodyTests {
         ]
     )
     func invalidField(body: String, detail: String) async {
-        #expect(await problem(body) == Problem(422, .invalidField, detail))
+        let problem = await problem(body)
+        #expect(problem?.status == 422 && problem?.code == .invalidField)
+        #expect(problem?.detail == detail)
+        #expect(problem?.errors.map { "\($0.field): \($0.rule)" } == [detail])
     }
 
     @Test(
@@ -222,6 +226,29 @@ struct CORSTests {
         let none = try await answer(Fixtures.request(.get, "/x"))
         #expect(none.headers["Access-Control-Allow-Origin"] == nil)
         #expect(none.headers.contains("Vary", token: "Origin"))
+    }
+
+    @Test(
+        "cookies go on only without an Origin, from the edge's own, and from one that may send credentials",
+        arguments: [
+            (nil, false, true), ("http://chat.example", false, true), ("https://chat.example", true, false),
+            ("https://a.example", true, true), ("https://a.example", false, false), ("https://b.example", true, false),
+            ("null", true, false), ("", true, false),
+        ] as [(String?, Bool, Bool)]
+    )
+    func cookies(origin: String?, credentials: Bool, expected: Bool) async throws {
+        var headers: Headers = ["Host": "chat.example", "Cookie": "a=1", "X-Session-Id": "x"]
+        headers.add("cookie", "session_id=c")
+        headers["Origin"] = origin
+        let policy = OriginPolicy(allowedOrigins: ["https://a.example"], allowsCredentials: credentials)
+        let seen = Mutex<Headers?>(nil)
+        _ = try await CORS(policy).wrap { request in
+            seen.withLock { $0 = request.headers }
+            return Response(.ok)
+        }(Fixtures.request(.get, "/x", headers))
+        let reached = try #require(seen.withLock { $0 })
+        #expect(reached.values("Cookie") == (expected ? ["a=1", "session_id=c"] : []))
+        #expect(reached["X-Session-Id"] == "x", "what a page has to name itself is not a matter of trust")
     }
 
     @Test("errors can be read by the page as well")

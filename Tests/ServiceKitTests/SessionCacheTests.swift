@@ -102,9 +102,87 @@ struct SessionCacheTests {
         learn(&cache, "a")
         check(cache.look("a", now: 5000, wallClock: Self.wall), .known(session("a")))
         check(cache.look("a", now: 5001, wallClock: Self.wall), .ask)
-        cache.fail("a")
+        check(cache.fail("a", now: 5001, wallClock: Self.wall), session("a"))
         cache.feedAnswered(now: 6000)
         check(cache.look("a", now: 6000, wallClock: Self.wall), .known(session("a")))
+    }
+
+    @Test("without an answer a session is served that was verified lately, and that nothing was heard against")
+    func authAway() {
+        let fails: [(String, Int64, (inout SessionCache) -> Session?)] = [
+            ("too old", 30_001, { $0.fail("a", now: 30_001, wallClock: Self.wall) }),
+            ("expired", 6000, { $0.fail("a", now: 6000, wallClock: Self.far) }),
+            (
+                "ended", 6000,
+                {
+                    $0.revoke(Revocation(number: 1, sessionHash: "a"))
+                    return $0.fail("a", now: 6000, wallClock: Self.wall)
+                }
+            ),
+            (
+                "replaced", 6000,
+                {
+                    $0.revoke(Revocation(number: 1, sessionHash: "a", replacedBy: "b"))
+                    return $0.fail("a", now: 6000, wallClock: Self.wall)
+                }
+            ),
+            (
+                "changed", 6000,
+                {
+                    $0.userChanged("u")
+                    return $0.fail("a", now: 6000, wallClock: Self.wall)
+                }
+            ),
+            (
+                "reset", 6000,
+                {
+                    $0.reset()
+                    return $0.fail("a", now: 6000, wallClock: Self.wall)
+                }
+            ),
+        ]
+        var cache = heard()
+        learn(&cache, "a")
+        for (what, now, fail) in fails {
+            var cache = cache
+            check(cache.look("a", now: now, wallClock: Self.wall), .ask)
+            #expect(fail(&cache) == nil, "\(what)")
+        }
+        check(cache.look("a", now: 30_000, wallClock: Self.wall), .ask)
+        check(cache.fail("a", now: 30_000, wallClock: Self.wall), session("a"))
+        check(cache.look("b", now: 30_000, wallClock: Self.wall), .ask)
+        check(cache.fail("b", now: 30_000, wallClock: Self.wall), nil)
+    }
+
+    @Test("a changed user's sessions are asked for again, also when the answer was under way")
+    func changed() {
+        var cache = heard()
+        learn(&cache, "a")
+        cache.userChanged("v")
+        check(cache.look("a", now: 0, wallClock: Self.wall), .known(session("a")))
+        cache.userChanged("u")
+        check(cache.look("a", now: 0, wallClock: Self.wall), .ask)
+        cache.userChanged("u")
+        check(cache.finish("a", session("a")), .again)
+        learn(&cache, "a")
+        check(cache.look("a", now: 0, wallClock: Self.wall), .known(session("a")))
+    }
+
+    @Test("what was asked before a change is outdated; a full table makes it so for everybody")
+    func userChanges() {
+        var changes = UserChanges(usersMax: 2)
+        let start = changes.mark
+        changes.note("u")
+        #expect(!changes.isUnchanged("u", since: start) && changes.isUnchanged("v", since: start))
+        #expect(changes.isUnchanged("u", since: changes.mark))
+        changes.note("v")
+        let later = changes.mark
+        #expect(changes.isUnchanged("w", since: later) && changes.isUnchanged("u", since: later))
+        changes.note("w")
+        #expect(!changes.isUnchanged("u", since: later) && !changes.isUnchanged("x", since: later))
+        #expect(changes.isUnchanged("u", since: changes.mark))
+        changes.noteAll()
+        #expect(!changes.isUnchanged("u", since: changes.mark - 1) && changes.isUnchanged("u", since: changes.mark))
     }
 
     @Test("before the feed was ever heard nothing is served from memory")

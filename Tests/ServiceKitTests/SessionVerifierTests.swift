@@ -81,6 +81,46 @@ struct SessionVerifierTests {
         await process.tearDown()
     }
 
+    @Test("a changed account's sessions are asked for again, and observers are told")
+    func userChanged() async throws {
+        auth.add("s1")
+        let sessions = process.makeSessionVerifier()
+        let heard = Mutex<[String]>([])
+        sessions.observe(onUserChanged: { user in heard.withLock { $0.append(user) } }, onReset: {})
+        #expect(await eventually { sessions.isFeedFresh })
+        _ = try await sessions.require(request("s1"))
+        auth.change(user: "u2")
+        #expect(await eventually { heard.withLock { $0 } == ["u2"] })
+        _ = try await sessions.require(request("s1"))
+        #expect(auth.verifications == 1)
+        auth.change(user: "u1")
+        #expect(await eventually { heard.withLock { $0 } == ["u2", "u1"] })
+        _ = try await sessions.require(request("s1"))
+        #expect(auth.verifications == 2)
+        await process.tearDown()
+    }
+
+    @Test("a session verified in the last 30 s is served while auth does not answer, once it was asked")
+    func verifiedLately() async throws {
+        auth.add("s1")
+        let now = Atomic<Int64>(0)
+        let sessions = SessionVerifier(
+            auth: process.makeClient("auth", SettingsCatalogue.authURL),
+            log: Log(service: "test", level: .error, descriptor: -1),
+            metrics: process.metrics,
+            now: { now.load(ordering: .relaxed) }
+        )
+        _ = try await sessions.require(request("s1"))
+        auth.state.withLock { $0.isAway = true }
+        now.store(30_000, ordering: .relaxed)
+        #expect(try await sessions.require(request("s1")).userID == "u1")
+        #expect(auth.verifications >= 2)
+        await #expect(throws: InternalCallError.self) { try await sessions.require(request("s2")) }
+        now.store(30_001, ordering: .relaxed)
+        await #expect(throws: InternalCallError.self) { try await sessions.require(request("s1")) }
+        await process.tearDown()
+    }
+
     @Test("without the feed every request asks auth")
     func noFeed() async throws {
         auth.add("s1")

@@ -232,10 +232,12 @@ extension ClientSession {
 
     // MARK: - The queue
 
-    /// The place in the queue, when it is not what this connection was told last.
+    /// The place in the queue, when it is newer and not what this connection was told last.
     func tell(_ place: QueuePlace) {
-        guard toldPlace != place else { return }
-        toldPlace = place
+        guard place.version > placeVersion else { return }
+        placeVersion = place.version
+        defer { toldPlace = place }
+        if let toldPlace, toldPlace.says(sameAs: place) { return }
         connection.send(
             text: place.isAgentPresent
                 ? ServerFrame.queued(

@@ -40,8 +40,10 @@ final class ClientSession: WebSocketHandler {
     var pingNumber: UInt32 = 0
     /// Whether a ping is due that finds out what was taken.
     var isPingDue = false
-    /// The place in the queue that this connection was told last.
+    /// The place in the queue that this connection was told last, while it waits.
     var toldPlace: QueuePlace?
+    /// The newest version of a place that it was told, of one that it has left too: what is older comes late.
+    var placeVersion = -1
     private(set) var lastHeard: Int64
     private var inFlight = 0
     private var rate: RateLimit

@@ -105,7 +105,7 @@ final class GatewayShard {
         sessions.insert(session)
         let userID = session.identity.userID
         metrics.opened()
-        directory.learn(userID, session.identity.userType)
+        directory.learn(userID, session.identity.userType, since: handshake.accountMark)
         presence.joined(session.identity)
         do {
             try connection.start(session)

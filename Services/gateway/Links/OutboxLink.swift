@@ -187,6 +187,7 @@ final class OutboxLink: Sendable {
                 customerID: customerID,
                 conversationID: answer.conversationID,
                 position: position,
+                version: answer.queueVersion ?? 0,
                 reason: answer.reason,
                 isAgentPresent: answer.agentsPresent
             )

@@ -11,6 +11,8 @@ struct VerifiedHandshake: Sendable {
     let remoteAddress: String
     let sessionHash: String
     let expiresAt: Timestamp
+    /// `UserDirectory.mark` from before auth was asked.
+    let accountMark: Int
     /// Whether the client has said that it will send `Sync` (`sync=1`).
     let awaitsSync: Bool
 }
@@ -58,9 +60,9 @@ struct HandshakeRoute: RouteGroup {
         // The gateway's table knows the session before auth is asked: a revocation that comes meanwhile wins (R12).
         let hash = SessionVerifier.hash(ofSessionID: sessionID)
         gateway.revocations.begin(hash)
+        let accountMark = gateway.directory.mark
         do {
-            // Without the feed a session's end would not be heard of.
-            guard sessions.isFeedFresh else { throw Problem.unavailable("auth does not answer") }
+            try checkFeed()
             guard let session = try await sessions.verify(sessionID: sessionID, requestID: request.id) else {
                 throw Problem(
                     401,
@@ -69,6 +71,8 @@ struct HandshakeRoute: RouteGroup {
                     headers: [.init("WWW-Authenticate", "Bearer")]
                 )
             }
+            // Auth may have gone while it was asked, and what answered is the cache.
+            try checkFeed()
             let query = request.query
             guard query["sync"].map({ ["0", "1"].contains($0) }) ?? true else {
                 throw Problem.badRequest("sync: must be 0 or 1")
@@ -84,12 +88,18 @@ struct HandshakeRoute: RouteGroup {
                 remoteAddress: address,
                 sessionHash: hash,
                 expiresAt: session.expiresAt,
+                accountMark: accountMark,
                 awaitsSync: query["sync"] == "1"
             )
         } catch {
             _ = gateway.revocations.end(hash)
             throw error
         }
+    }
+
+    /// Without the feed a session's end would not be heard of.
+    private func checkFeed() throws(Problem) {
+        guard sessions.isFeedFresh else { throw .unavailable("auth does not answer") }
     }
 
     private func response(_ accept: String, _ handshake: VerifiedHandshake) -> Response {

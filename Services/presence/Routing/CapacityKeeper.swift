@@ -1,7 +1,10 @@
 import Contracts
 import Core
+import ServiceKit
+import Synchronization
 
-/// Asks auth what the connected agents' accounts say of their capacity: when they join, and again from time to time.
+/// Asks auth what the connected agents' accounts say of their capacity: when they join, when their account has changed,
+/// and again from time to time.
 ///
 /// Off the way of every decision: routing goes by what it was told last. Until an agent's account was asked for the
 /// first time they are given nothing; when auth does not answer, what was known or the default has to do.
@@ -15,8 +18,15 @@ actor CapacityKeeper {
     private let clock: @Sendable () -> Moment
     /// The accounts among the ids, at most `UserLookupRequest.userIDsMax` of them.
     private let lookUp: @Sendable (_ userIDs: [String]) async throws -> [UserSummary]
-    /// When each connected agent is to be asked about next.
-    private var dueAt: [String: Milliseconds] = [:]
+    private nonisolated let changes = Mutex(UserChanges())
+    /// When each connected agent is to be asked about next, unless their account changes.
+    private var due: [String: Due] = [:]
+
+    private struct Due {
+        var at: Milliseconds
+        /// The changes of accounts known when it was asked about last.
+        var mark: Int
+    }
 
     init(
         routing: Routing,
@@ -33,28 +43,48 @@ actor CapacityKeeper {
         for await _ in routing.agentNews { await ask() }
     }
 
+    /// A user's account has changed: an agent's capacity may have.
+    nonisolated func userChanged(_ userID: String) {
+        changes.withLock { $0.note(userID) }
+        routing.noteAccounts()
+    }
+
+    /// Changes may have been missed: everyone is asked about again.
+    nonisolated func reset() {
+        changes.withLock { $0.noteAll() }
+        routing.noteAccounts()
+    }
+
     /// Asks about everyone who is due.
     func ask() async {
         let now = clock().monotonic
         let connected = await routing.connectedAgents
-        let known = dueAt
-        dueAt = Dictionary(connected.map { ($0, known[$0] ?? now) }) { first, _ in first }
-        let due = connected.filter { (dueAt[$0] ?? now) <= now }
-        for start in stride(from: 0, to: due.count, by: UserLookupRequest.userIDsMax) {
-            await ask(Array(due[start..<min(start + UserLookupRequest.userIDsMax, due.count)]), now: now)
+        let known = due
+        due = [:]
+        for agentID in connected { due[agentID] = known[agentID] }
+        let asked = changes.withLock { changes in
+            connected.filter { agentID in
+                guard let due = due[agentID] else { return true }
+                return due.at <= now || !changes.isUnchanged(agentID, since: due.mark)
+            }
+        }
+        for start in stride(from: 0, to: asked.count, by: UserLookupRequest.userIDsMax) {
+            await ask(Array(asked[start..<min(start + UserLookupRequest.userIDsMax, asked.count)]), now: now)
         }
     }
 
     private func ask(_ agentIDs: [String], now: Milliseconds) async {
         let accounts: [String: UserSummary]
+        // Before asking: the answer may be older than a change that is heard of meanwhile.
+        let mark = changes.withLock { $0.mark }
         do {
             accounts = Dictionary(try await lookUp(agentIDs).map { ($0.userID, $0) }) { first, _ in first }
         } catch {
-            for agentID in agentIDs { dueAt[agentID] = now + Self.retryInterval }
+            for agentID in agentIDs { due[agentID] = Due(at: now + Self.retryInterval, mark: mark) }
             for agentID in agentIDs { routing.inbox.learn(.unanswered, of: agentID) }
             return
         }
-        for agentID in agentIDs { dueAt[agentID] = now + Self.interval }
+        for agentID in agentIDs { due[agentID] = Due(at: now + Self.interval, mark: mark) }
         for agentID in agentIDs { routing.inbox.learn(.told(accounts[agentID]?.capacity), of: agentID) }
     }
 }

@@ -9,7 +9,8 @@ import ServiceKit
 /// and whoever asked gets 503 and asks again.
 actor Routing {
     nonisolated let inbox = RoutingInbox()
-    /// Says that an agent has come or gone, or that time has passed: for who keeps up what is known of them.
+    /// Says that an agent has come or gone, that accounts have changed, or that time has passed: for who keeps up what
+    /// is known of them.
     nonisolated let agentNews: AsyncStream<Void>
     private nonisolated let agentSignal: AsyncStream<Void>.Continuation
     private nonisolated let ended: AsyncStream<Void>
@@ -76,6 +77,9 @@ actor Routing {
         let decisions = try await store.decisions(of: conversationID, limit: limit)
         return RoutingHistory(answer: answer, decisions: decisions)
     }
+
+    /// What accounts say of agents may have changed.
+    nonisolated func noteAccounts() { agentSignal.yield() }
 
     /// The agents who are connected, by id.
     var connectedAgents: [String] { table.agents.connected }

@@ -41,8 +41,10 @@ struct RoutingTable: Sendable {
     private var avoidedUntil: [String: Milliseconds] = [:]
     private var lastTicket: Int64 = 0
     private var advancedAt: Milliseconds
-    /// Grows whenever the line, or whether any agent is there, has changed; from 1.
-    private(set) var queueVersion = 1
+    /// Grows whenever the line, or whether any agent is there, has changed.
+    ///
+    /// Begins with the wall clock's milliseconds, so that a start goes on above what the one before has told.
+    private(set) var queueVersion: Int
     private var agentsWerePresent = false
     /// How many conversations have an agent.
     private(set) var openCount = 0
@@ -66,6 +68,7 @@ struct RoutingTable: Sendable {
         self.limits = limits
         self.makeID = makeID
         agents = RoutingAgents(defaultCapacity: limits.agentCapacity, grace: limits.agentGrace)
+        queueVersion = Int(now.wall.milliseconds)
         advancedAt = now.monotonic
         enter(live, now: now)
         agents.extendGraces(to: now.monotonic + max(limits.agentGrace, limits.startGrace))
@@ -131,6 +134,7 @@ struct RoutingTable: Sendable {
             state: conversation.state,
             agentID: conversation.agentID,
             position: position(of: conversation),
+            queueVersion: conversation.place == nil ? nil : queueVersion,
             reason: conversation.reason,
             agentsPresent: agents.connectedCount > 0,
             decision: conversation.pending

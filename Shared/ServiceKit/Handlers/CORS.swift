@@ -4,7 +4,8 @@ package import HTTP
 /// Answers browsers' cross-origin questions (the Fetch standard's CORS protocol) from the allow-list.
 ///
 /// A preflight from an origin that is not allowed gets 403; any other request is served, without the fields that
-/// would let the page read the answer. Never `*` together with credentials.
+/// would let the page read the answer, and without its cookies, which the browser adds whoever asks: `SameSite` does not
+/// keep them from the pages of another port or subdomain. Never `*` together with credentials.
 package struct CORS: Sendable {
     private let policy: OriginPolicy
 
@@ -28,16 +29,19 @@ package struct CORS: Sendable {
     package func wrap(_ handler: @escaping Handler) -> Handler {
         { request in
             guard let origin = request.headers["Origin"] else { return varied(try await handler(request)) }
-            let isAllowed = policy.allowsForeign(origin) || policy.isOwn(origin, request)
+            let isOwn = policy.isOwn(origin, request)
+            let isAllowed = isOwn || policy.allowsForeign(origin)
             if request.method == .options, request.headers["Access-Control-Request-Method"] != nil {
                 guard isAllowed else {
                     return varied(Response(Problem(403, .originNotAllowed, "Origin: not on the allow-list")))
                 }
                 return preflight(origin)
             }
+            var trusted = request
+            if !isOwn, !(isAllowed && policy.allowsCredentials) { trusted.head.headers["Cookie"] = nil }
             var response: Response
             do {
-                response = try await handler(request)
+                response = try await handler(trusted)
             } catch let error as any ProblemConvertible {
                 // Rendered here, so that the page can read what went wrong.
                 response = Response(error.problem)

@@ -4,8 +4,9 @@ import Core
 /// What is known of sessions: a pure state machine, the time a parameter, that keeps R12.
 ///
 /// A look-up that has to ask auth makes its entry *before* asking; a revocation that comes meanwhile wins over the
-/// answer. Known sessions are served for a short time only, not past their expiry, and not while the revocation feed is
-/// silent, since nothing would then end them.
+/// answer. Known sessions are served for a short time only, not past their expiry, and not once their user's account
+/// has changed. While the revocation feed is silent nothing would end them, so auth is asked first, and what is known
+/// serves only when it does not answer.
 struct SessionCache {
     /// Limits and times, in milliseconds.
     struct Configuration: Sendable {
@@ -15,7 +16,7 @@ struct SessionCache {
         var verificationsMax = 2000
         /// How long a known session is served without asking again.
         var ageMax: Int64 = 30_000
-        /// How long the feed may be silent before known sessions are no longer served.
+        /// How long the feed may be silent before auth is asked first.
         var silenceMax: Int64 = 5000
     }
 
@@ -39,11 +40,19 @@ struct SessionCache {
 
     private struct Known {
         var session: Session
-        var askedAt: Int64
+        var asked: Asked
+    }
+
+    /// When a session was asked for.
+    private struct Asked {
+        /// Monotonic milliseconds.
+        var at: Int64
+        /// The changes of accounts known by then.
+        var mark: Int
     }
 
     private struct Asking {
-        var askedAt: Int64
+        var asked: Asked
         var isEnded = false
         var isOutdated = false
     }
@@ -54,6 +63,7 @@ struct SessionCache {
     private var order: [String] = []
     private var oldest = 0
     private var asking: [String: Asking] = [:]
+    private var changes = UserChanges()
     private var feedAnsweredAt: Int64
 
     init(_ configuration: Configuration = Configuration(), now: Int64) {
@@ -78,7 +88,7 @@ struct SessionCache {
     /// - Returns: What to do.
     mutating func look(_ hash: String, now: Int64, wallClock: Timestamp) -> Lookup {
         if let entry = known[hash] {
-            if now - entry.askedAt > configuration.ageMax || entry.session.expiresAt <= wallClock {
+            if !isServable(entry, now: now, wallClock: wallClock) {
                 known[hash] = nil
             } else if isFeedFresh(now: now) {
                 return .known(entry.session)
@@ -86,7 +96,7 @@ struct SessionCache {
         }
         if asking[hash] != nil { return .wait }
         guard asking.count < configuration.verificationsMax else { return .full }
-        asking[hash] = Asking(askedAt: now)
+        asking[hash] = Asking(asked: Asked(at: now, mark: changes.mark))
         return .ask
     }
 
@@ -95,12 +105,28 @@ struct SessionCache {
         guard let entry = asking.removeValue(forKey: hash) else { return .again }
         if entry.isEnded { return .answer(nil) }
         if entry.isOutdated { return .again }
-        if let session { insert(hash, Known(session: session, askedAt: entry.askedAt)) } else { known[hash] = nil }
+        guard let session else {
+            known[hash] = nil
+            return .answer(nil)
+        }
+        guard changes.isUnchanged(session.userID, since: entry.asked.mark) else { return .again }
+        insert(hash, Known(session: session, asked: entry.asked))
         return .answer(session)
     }
 
     /// Auth gave no answer.
-    mutating func fail(_ hash: String) { asking[hash] = nil }
+    ///
+    /// - Returns: The session, if it was verified lately and nothing was heard against it since.
+    mutating func fail(_ hash: String, now: Int64, wallClock: Timestamp) -> Session? {
+        asking[hash] = nil
+        guard let entry = known[hash], isServable(entry, now: now, wallClock: wallClock) else { return nil }
+        return entry.session
+    }
+
+    private func isServable(_ entry: Known, now: Int64, wallClock: Timestamp) -> Bool {
+        now - entry.asked.at <= configuration.ageMax && entry.session.expiresAt > wallClock
+            && changes.isUnchanged(entry.session.userID, since: entry.asked.mark)
+    }
 
     // MARK: - The feed
 
@@ -125,6 +151,9 @@ struct SessionCache {
             asking[revocation.sessionHash]?.isOutdated = true
         }
     }
+
+    /// A user's account has changed, or is gone: what is known of their sessions is asked again.
+    mutating func userChanged(_ userID: String) { changes.note(userID) }
 
     /// Revocations may have been missed: nothing is known any more.
     mutating func reset() {

@@ -21,6 +21,7 @@ package final class SessionVerifier: Sendable {
         var cache: SessionCache
         var waiters: [String: [CheckedContinuation<Answer, Never>]] = [:]
         var onRevoked: [@Sendable (Revocation) -> Void] = []
+        var onUserChanged: [@Sendable (String) -> Void] = []
         var onReset: [@Sendable () -> Void] = []
     }
 
@@ -86,7 +87,8 @@ package final class SessionVerifier: Sendable {
 
     /// The session of this id; `nil` when it is not alive.
     ///
-    /// Requests for the same session at the same time ask auth once.
+    /// Requests for the same session at the same time ask auth once. When auth does not answer, a session that it
+    /// verified in the last 30 s is served all the same, unless something was heard against it since.
     ///
     /// - Throws: `InternalCallError` when auth does not answer, `Problem` 503 at a limit.
     package func verify(sessionID: String, requestID: String? = nil) async throws -> Session? {
@@ -128,13 +130,13 @@ package final class SessionVerifier: Sendable {
         }
         // In one step, so that nobody who asks later is told this answer.
         let (answer, waiters) = state.withLock { state in
-            (Self.settle(hash, verified, &state.cache), state.waiters.removeValue(forKey: hash) ?? [])
+            (settle(hash, verified, &state.cache), state.waiters.removeValue(forKey: hash) ?? [])
         }
         for waiter in waiters { waiter.resume(returning: answer) }
         return answer
     }
 
-    private static func settle(
+    private func settle(
         _ hash: String,
         _ verified: Result<Session?, InternalCallError>,
         _ cache: inout SessionCache
@@ -146,9 +148,10 @@ package final class SessionVerifier: Sendable {
             case .again: return .again
             }
         case .failure(let error):
-            cache.fail(hash)
+            let known = cache.fail(hash, now: now(), wallClock: .now())
             // That this request was given up says nothing to the others.
-            return error == .cancelled ? .again : .failed(error)
+            if error == .cancelled { return .again }
+            return known.map { .session($0) } ?? .failed(error)
         }
     }
 
@@ -171,13 +174,16 @@ package final class SessionVerifier: Sendable {
     ///
     /// - Parameters:
     ///   - onRevoked: A session has ended, or was replaced by the one named.
-    ///   - onReset: Revocations may have been missed: every session in use must be verified again.
+    ///   - onUserChanged: The user's account has changed, or is gone: what was read of it must be read again.
+    ///   - onReset: Both may have been missed: every session in use must be verified again, every account read again.
     package func observe(
-        onRevoked: @escaping @Sendable (Revocation) -> Void,
+        onRevoked: @escaping @Sendable (Revocation) -> Void = { _ in },
+        onUserChanged: @escaping @Sendable (String) -> Void = { _ in },
         onReset: @escaping @Sendable () -> Void
     ) {
         state.withLock { state in
             state.onRevoked.append(onRevoked)
+            state.onUserChanged.append(onUserChanged)
             state.onReset.append(onReset)
         }
     }
@@ -211,7 +217,7 @@ package final class SessionVerifier: Sendable {
                 take(page)
                 if backoff.succeeded() { log.info("session_feed_connected", ["epoch": .string(page.epoch)]) }
                 // An auth that does not wait must not be asked without end.
-                if !page.reset, page.revocations.isEmpty, now() - started < 50 {
+                if !page.reset, page.revocations.isEmpty, page.changedUsers.isEmpty, now() - started < 50 {
                     try? await Task.sleep(for: .milliseconds(100))
                 }
             } catch {
@@ -236,15 +242,19 @@ package final class SessionVerifier: Sendable {
     }
 
     private func take(_ page: RevocationPage) {
-        let (onRevoked, onReset) = state.withLock { state in
+        let (onRevoked, onUserChanged, onReset) = state.withLock { state in
             if page.reset { state.cache.reset() }
             for revocation in page.revocations { state.cache.revoke(revocation) }
+            for userID in page.changedUsers { state.cache.userChanged(userID) }
             state.cache.feedAnswered(now: now())
-            return (state.onRevoked, state.onReset)
+            return (state.onRevoked, state.onUserChanged, state.onReset)
         }
         if page.reset { for call in onReset { call() } }
         for revocation in page.revocations {
             for call in onRevoked { call(revocation) }
+        }
+        for userID in page.changedUsers {
+            for call in onUserChanged { call(userID) }
         }
     }
 }
