@@ -125,7 +125,8 @@ def stack_with(settings):
 
 
 class Stack:
-    def __init__(self, settings=None, environment=None):
+    def __init__(self, settings=None, environment=None, demo_users=True):
+        self.demo_users = demo_users
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="support-chat-test-"))
         # Workers of an nginx that was started by root have another user.
         self.directory.chmod(0o755)
@@ -212,7 +213,8 @@ class Stack:
         )
 
     def start(self):
-        self.run("auth", "create-demo-users")
+        if self.demo_users:
+            self.run("auth", "create-demo-users")
         for name in SERVICES:
             self.processes[name].start(wait=False)
         for name in SERVICES:
