@@ -5,6 +5,7 @@ request to each service, all of which had verified the session before.
 """
 
 import contextlib
+import datetime
 import threading
 import time
 
@@ -13,7 +14,7 @@ import pytest
 from accounts import Accounts, random_password
 from cast import CLIENTS
 from chat_client import refused
-from http_client import assert_problem, request
+from http_client import assert_problem
 from node_client import NodeChat
 from routing import write
 from stack import stack_with
@@ -260,8 +261,6 @@ def test_a_session_that_runs_out_closes_its_sockets(why):
 
 def expiry(document):
     """`expires_at` in seconds since 1970."""
-    import datetime
-
     return datetime.datetime.fromisoformat(document["expires_at"].replace("Z", "+00:00")).timestamp()
 
 
@@ -273,21 +272,21 @@ def test_a_login_that_races_a_password_reset_leaves_no_session(stack, accounts):
     for _ in range(20):
         person = accounts.create()
         outcomes = []
-        barrier = threading.Barrier(4)
+        barrier = threading.Barrier(6)
 
         def log_in():
             body = {"username": person["user_id"], "password": person["password"]}
             barrier.wait(timeout=10)
             outcomes.append(stack.http("POST", "/auth/login", json=body))
 
-        racers = [threading.Thread(target=log_in) for _ in range(3)]
+        racers = [threading.Thread(target=log_in) for _ in range(5)]
         for racer in racers:
             racer.start()
         barrier.wait(timeout=10)
         accounts.done("PUT", f"/api/users/{person['user_id']}/password", {"new_password": random_password()})
         for racer in racers:
             racer.join(timeout=30)
-        assert len(outcomes) == 3
+        assert len(outcomes) == 5
         for outcome in outcomes:
             assert outcome.status in (200, 401), outcome
             if outcome.status == 200:
@@ -295,7 +294,7 @@ def test_a_login_that_races_a_password_reset_leaves_no_session(stack, accounts):
                 stack.secrets.add(outcome.json["session_id"])
                 assert_problem(stack.http("GET", "/auth/session", session=outcome.json["session_id"]), 401)
         assert accounts.done("GET", f"/api/users/{person['user_id']}/sessions") == {"sessions": []}
-    print(f"{won} of 60 logins came before the reset")
+    print(f"{won} of 100 logins came before the reset")
 
 
 # In band: a socket that outlives its session
@@ -341,7 +340,7 @@ def test_a_socket_follows_the_successor_of_its_session(stack, accounts):
 
 
 def test_a_socket_takes_no_session_but_its_users(stack, accounts):
-    login, stranger, ended = accounts.person(), accounts.person(), None
+    login, stranger = accounts.person(), accounts.person()
     ended = accounts.login(login)
     accounts.done("POST", "/auth/logout", by=ended)
     with Watched(stack, login) as watched:
@@ -374,20 +373,3 @@ def test_a_socket_belongs_to_its_new_session_only(stack, accounts):
         chat.settle()
         accounts.done("POST", "/auth/logout", by=second)
         assert chat.expect_closed(timeout=1) == 4401
-
-
-def alive_by_check(stack, login):
-    """Whether auth holds a session for alive when other services ask."""
-    answer = request(
-        stack.ports["auth"], "POST", "/internal/sessions/verify", json={"session_id": login["session_id"]},
-        headers={"X-Internal-Token": stack.token},
-    )
-    assert answer.status == 200, answer
-    return answer.json["active"]
-
-
-def test_auth_and_the_others_agree(stack, accounts):
-    login = accounts.person()
-    assert alive_by_check(stack, login)
-    accounts.done("POST", "/auth/logout", by=login)
-    assert not alive_by_check(stack, login)
