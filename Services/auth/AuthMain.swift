@@ -33,7 +33,9 @@ enum AuthMain {
                     metrics: process.metrics
                 )
             )
-            router.mount(UserRoutes(AccountService(sessions, hasher: hasher, limiter: limiter), rules: config.passwordRules))
+            router.mount(
+                UserRoutes(AccountService(sessions, hasher: hasher, limiter: limiter), rules: config.passwordRules)
+            )
             router.mount(AuditRoutes(sessions))
             router.mount(InternalRoutes(sessions))
             // 4. Serve until SIGTERM or SIGINT; polls that wait are answered first, the store is closed last.

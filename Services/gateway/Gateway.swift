@@ -10,7 +10,7 @@ import Transport
 /// Shards belong to their loops; all else here is `Sendable`.
 final class Gateway: Sendable {
     let admission: AdmissionControl
-    let revocations = PendingHandshakes()
+    let entrance: SessionEntrance
     let queue: QueueBoard
     let directory: UserDirectory
     private let bulletin = Mutex(PresenceBulletin())
@@ -27,6 +27,7 @@ final class Gateway: Sendable {
         admission = shared.admission
         queue = shared.queue
         directory = shared.directory
+        entrance = shared.entrance
         let tell = Tell()
         let boxes = loops.loops.enumerated().map { index, loop in
             let shard = GatewayShard(index: index, loop: loop, shared: shared) { tell.all($0, $1) }
@@ -36,7 +37,10 @@ final class Gateway: Sendable {
         tell.connect { userIDs, frame in
             for box in boxes { box.loop.submit { box.shard.value.pass(frame, to: userIDs) } }
         }
-        onEachLoop { $0.startSweeping() }
+        onEachLoop { shard in
+            shard.startSweeping()
+            shard.startExpiring()
+        }
     }
 
     /// Sends frames to users on every loop; made before the loops' shards are, and connected after.
@@ -58,7 +62,7 @@ final class Gateway: Sendable {
     /// Takes a verified connection over, on its loop.
     func attach(_ connection: UpgradedConnection, _ handshake: VerifiedHandshake) {
         guard let box = shards.first(where: { $0.loop === connection.loop }) else { return }
-        let verdict = revocations.end(handshake.sessionHash)
+        let verdict = entrance.pending.end(handshake.sessionHash)
         for displaced in box.shard.value.attach(connection, handshake, verdict) {
             let other = shards[displaced.shard]
             other.loop.submit { other.shard.value.replaced(displaced.number) }
@@ -77,7 +81,7 @@ final class Gateway: Sendable {
 
     /// A session has ended, or was refreshed.
     func sessionRevoked(hash: String, replacedBy: String?) {
-        revocations.revoke(hash, replacedBy: replacedBy)
+        entrance.pending.revoke(hash, replacedBy: replacedBy)
         onEachLoop { $0.sessionRevoked(hash: hash, replacedBy: replacedBy) }
     }
 

@@ -29,6 +29,7 @@ struct GatewayConfig: Sendable {
         limits.pingMilliseconds = settings[SettingsCatalogue.gatewayPingInterval]
         limits.syncMilliseconds = settings[SettingsCatalogue.gatewaySyncTimeout]
         limits.heartbeatMilliseconds = settings[SettingsCatalogue.gatewayHeartbeatInterval]
+        limits.sessionWarningMilliseconds = Int64(settings[SettingsCatalogue.gatewaySessionWarning]) * 1000
         self.limits = limits
         guard case .sqlite(let directory) = settings[SettingsCatalogue.store] else {
             throw SettingsError(problems: [

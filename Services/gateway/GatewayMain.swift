@@ -29,7 +29,7 @@ enum GatewayMain {
             // 3. The other services, the shards, the routes.
             let sessions = process.makeSessionVerifier()
             let directory = UserDirectory(auth: process.makeClient("auth", SettingsCatalogue.authURL))
-            let parts = makeParts(process, config, metrics, log, directory)
+            let parts = makeParts(process, config, metrics, log, directory, sessions)
             relay.connect(parts.gateway, parts.outbox)
             follow(process, config, parts, sessions)
             let router = try makeRouter(process, config, parts, sessions, log, directory)
@@ -63,7 +63,8 @@ enum GatewayMain {
         _ config: GatewayConfig,
         _ metrics: GatewayMetrics,
         _ log: any ConversationLog,
-        _ directory: UserDirectory
+        _ directory: UserDirectory,
+        _ sessions: SessionVerifier
     ) -> Parts {
         let admission = AdmissionControl(
             connectionsMax: config.limits.connectionsMax,
@@ -88,7 +89,8 @@ enum GatewayMain {
                 fileGrants: fileGrants,
                 presence: presence,
                 people: PresenceDirectory(presence: presenceClient),
-                queue: QueueBoard()
+                queue: QueueBoard(),
+                entrance: SessionEntrance(sessions: sessions)
             )
         )
         let outbox = OutboxLink(log: log, presence: presenceClient, fileGrants: fileGrants) { gateway.tell($0) }
@@ -104,9 +106,7 @@ enum GatewayMain {
         _ directory: UserDirectory
     ) throws -> Router {
         var router = Router()
-        router.mount(
-            HandshakeRoute(gateway: parts.gateway, sessions: sessions, origins: OriginPolicy(process.settings))
-        )
+        router.mount(HandshakeRoute(gateway: parts.gateway, origins: OriginPolicy(process.settings)))
         router.mount(MessageRoutes(log: log, sessions: sessions, directory: directory, audit: process.log))
         router.mount(ConversationRoutes(log: log, outbox: parts.outbox, sessions: sessions))
         router.mount(try ConfigRoutes(process.settings, limits: config.limits))
@@ -123,15 +123,7 @@ enum GatewayMain {
         let (gateway, outbox) = (parts.gateway, parts.outbox)
         let auth = process.makeClient("auth", SettingsCatalogue.authURL)
         let watch = SessionWatch(auth: auth, sessions: sessions)
-        sessions.observe(
-            onRevoked: { gateway.sessionRevoked(hash: $0.sessionHash, replacedBy: $0.replacedBy) },
-            onUserChanged: { gateway.directory.forget($0) },
-            onReset: {
-                gateway.directory.forgetAll()
-                watch.doubtAll()
-            }
-        )
-        gateway.onEachLoop { shard in shard.onExpired = { watch.doubt($0) } }
+        watch.keep(gateway)
         process.background("session_watch") { await watch.run(gateway) }
         process.background("outbox") { await outbox.run() }
         process.background("presence_news") { await gateway.publishNews(every: config.presenceInterval) }

@@ -1,24 +1,34 @@
 /// A WebSocket client that sends exactly what it is told to.
 package struct SocketClient: Sendable {
     package let raw: RawClient
+    /// The answer's head.
+    package let head: String
 
     /// Connects to 127.0.0.1 and waits for the end of the answer's head.
     ///
     /// - Parameters:
     ///   - port: In host order.
     ///   - target: Asked for, path and query.
+    ///   - isHandshake: Whether it asks for the upgrade, as a server that checks wants it.
     ///   - receiveBufferBytes: As `RawClient` has it.
     ///   - early: Sent in one piece with the request.
     package init(
         port: UInt16,
         target: String = "/",
+        isHandshake: Bool = false,
         receiveBufferBytes: Int32 = 0,
         early: [UInt8] = []
     ) async throws {
         raw = try await RawClient(port: port, receiveBufferBytes: receiveBufferBytes)
-        try await raw.send(Array("GET \(target) HTTP/1.1\r\nHost: h\r\n\r\n".utf8) + early)
+        let upgrade = """
+            Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r
+            Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n
+            """
+        let request = "GET \(target) HTTP/1.1\r\nHost: h\r\n" + (isHandshake ? upgrade : "") + "\r\n"
+        try await raw.send(Array(request.utf8) + early)
         var head: [UInt8] = []
         while !head.suffix(4).elementsEqual("\r\n\r\n".utf8) { head += try await raw.receive(exactly: 1) }
+        self.head = String(decoding: head, as: UTF8.self)
     }
 
     /// A masked frame.

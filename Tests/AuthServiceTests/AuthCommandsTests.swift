@@ -24,6 +24,7 @@ struct AuthCommandsTests {
         AuthCommands(
             store: try await SQLiteAuthStore.open(directory: directory.path),
             hasher: try PasswordHasher(cost: 1),
+            rules: PasswordRules(),
             isProduction: production,
             write: { [output] in output.write($0) },
             firstLine: { _ in password }
@@ -95,8 +96,65 @@ struct AuthCommandsTests {
         ]
     )
     func passwordRules(password: String, isFine: Bool) {
-        let passed = (try? PasswordRules.check(password, userID: "alice-in-w", userName: "alice w.")) != nil
-        #expect(passed == isFine)
+        let broken = PasswordRules().check(password, userID: "alice-in-w", userName: "alice w.")
+        #expect((broken == nil) == isFine)
+    }
+
+    @Test("list-users prints a line for each account, filtered")
+    func listUsers() async throws {
+        let commands = try await commands()
+        for (userID, more) in [("ann", []), ("bob", ["--admin"])] {
+            let type = more.isEmpty ? "Kehu" : "Kefu"
+            try await commands.createUser(["--user-id", userID, "--user-type", type, "--password-stdin"] + more)
+        }
+        try await commands.setDisabled(true, ["--user-id", "ann"])
+        let before = output.lines.count
+        try await commands.listUsers([])
+        try await commands.listUsers(["--admin"])
+        try await commands.listUsers(["--disabled", "--user-type", "customer"])
+        let lines = output.lines.dropFirst(before).map { $0.joined(separator: " ") }
+        #expect(
+            lines == ["ann\tKehu\tdisabled\tann", "bob\tKefu\tactive,admin\tbob"] + [
+                "bob\tKefu\tactive,admin\tbob", "ann\tKehu\tdisabled\tann",
+            ]
+        )
+        await #expect(throws: CommandError.self) { try await commands.listUsers(["--user-type", "Boss"]) }
+    }
+
+    @Test("reset-password and disable-user end the user's sessions; enable-user lets them log in again")
+    func endSessions() async throws {
+        let commands = try await commands(password: "another horse")
+        try await commands.createUser(["--user-id", "ann", "--user-type", "Kehu", "--password-stdin"])
+        let store = commands.store
+        func begin(_ name: String) async throws {
+            let account = try #require(try await store.account("ann"))
+            let session = commands.limits.begin(SessionHash(of: name), userID: "ann", now: commands.now())
+            let beginning = SessionBeginning(
+                session: session,
+                origin: SessionOrigin(),
+                sessionsPerUserMax: 50,
+                audit: AuditEntry(.login, by: Actor(userID: "ann"), at: commands.now())
+            )
+            #expect(try await store.beginSession(beginning, revision: account.revision) == !account.isDisabled)
+        }
+        try await begin("one")
+        try await commands.resetPassword(["--user-id", "ann", "--password-stdin"])
+        #expect(try await store.session(SessionHash(of: "one")) == nil)
+        try await begin("two")
+        try await commands.setDisabled(true, ["--user-id", "ann"])
+        #expect(try await store.session(SessionHash(of: "two")) == nil)
+        try await begin("three")
+        try await commands.setDisabled(false, ["--user-id", "ann"])
+        try await begin("four")
+        #expect(try await store.session(SessionHash(of: "four")) != nil)
+        for attempt in [["--user-id", "nobody"], [], ["--user-id", "ann", "--force"]] {
+            await #expect(throws: (any Error).self) { try await commands.setDisabled(true, attempt) }
+        }
+        await #expect(throws: CommandError.self) {
+            try await commands.resetPassword(["--user-id", "nobody", "--password-stdin"])
+        }
+        let events = try await store.auditEntries(AuditFilter(), before: nil, limit: 10).map(\.entry.event.word)
+        #expect(events.filter { $0 == "user_updated" }.count == 2 && events.contains("password_reset"))
     }
 
     @Test("create-demo-users is idempotent, and gives back the published passwords after random ones")

@@ -29,11 +29,11 @@ struct AuthStoreTests {
     @Test("accounts round-trip; creation is all or none; an id is given out once")
     func accounts() async throws {
         let store = try await open()
-        try await store.createAccounts([account("a"), account("b")])
+        try await store.createAccounts([account("a"), account("b")], audit: [])
         #expect(try await store.account("a") == account("a"))
         #expect(try await store.account("A") == nil)
         await #expect(throws: AuthError.userExists("b")) {
-            try await store.createAccounts([account("c"), account("b")])
+            try await store.createAccounts([account("c"), account("b")], audit: [])
         }
         #expect(try await store.accounts(["a", "b", "c"]).map(\.userID) == ["a", "b"])
     }
@@ -43,7 +43,7 @@ struct AuthStoreTests {
         let store = try await open()
         var admin = account("a")
         admin.userType = .customer
-        await #expect(throws: SQLiteError.self) { try await store.createAccounts([admin]) }
+        await #expect(throws: SQLiteError.self) { try await store.createAccounts([admin], audit: []) }
         let session = SessionLimits().begin(SessionHash(of: "x"), userID: "nobody", now: now)
         let error = await #expect(throws: SQLiteError.self) {
             try await store.createSessions([session], sessionsPerUserMax: 50, now: now)
@@ -56,7 +56,7 @@ struct AuthStoreTests {
         let store = try await open()
         var disabled = account("a")
         disabled.isDisabled = true
-        try await store.createAccounts([disabled])
+        try await store.createAccounts([disabled], audit: [])
         let session = SessionLimits().begin(SessionHash(of: "x"), userID: "a", now: now)
         try await store.createSessions([session], sessionsPerUserMax: 50, now: now)
         #expect(try await store.session(session.hash) == nil)
@@ -70,17 +70,25 @@ struct AuthStoreTests {
             try connection.run(
                 "INSERT INTO account (user_id, user_name, user_type, created_at) VALUES ('old', 'Old', 'Kehu', 1)"
             )
+            let ended = version < AuthSchema.migrations.count ? "ended_at" : "at"
+            try connection.run(
+                "INSERT INTO revocation (number, session_hash, \(ended)) VALUES (7, ?, 1)",
+                SessionHash(of: "old").bytes
+            )
         }
         connection.close()
         let store = try await open()
         #expect(try await (store.account("old") != nil) == (version > 0))
         #expect(try await !store.revocationState().epoch.isEmpty)
+        // Numbers go on after those of the earlier version.
+        _ = try await store.deleteAccount("old", audit: AuditEntry(.userDeleted, by: .command, at: now))
+        #expect(try await store.revocations(after: 0, limit: 10).map(\.number) == (version > 0 ? [7, 8] : []))
     }
 
     @Test("the list of ended sessions is bounded; numbers go on")
     func revocationsTrimmed() async throws {
         let store = try await SQLiteAuthStore.open(directory: directory.path, revocationsKept: 20)
-        try await store.createAccounts([account("a")])
+        try await store.createAccounts([account("a")], audit: [])
         func end(_ count: Int, _ name: String) async throws {
             let sessions = (0..<count).map {
                 SessionLimits().begin(SessionHash(of: "\(name)\($0)"), userID: "a", now: now)
@@ -93,30 +101,32 @@ struct AuthStoreTests {
         #expect(try await store.revocationState().trimmedThrough == 0)
         try await end(5, "second")
         #expect(try await store.revocationState().trimmedThrough == 10)
-        #expect(try await store.endedSessions(after: 0, limit: 1).first?.number == 11)
+        #expect(try await store.revocations(after: 0, limit: 1).first?.number == 11)
     }
 
-    @Test("a replacement happens once; the same one again is fine, another is refused")
+    @Test("a session is replaced once; whoever asks again is told the nonce of the first time")
     func replacement() async throws {
         let store = try await open()
-        try await store.createAccounts([account("a")])
+        try await store.createAccounts([account("a")], audit: [])
         func session(_ name: String) -> StoredSession {
             SessionLimits().begin(SessionHash(of: name), userID: "a", now: now)
         }
-        func replace(_ old: String, _ new: String) async throws -> Bool {
+        func replace(_ old: String, _ new: String, _ nonce: UInt8) async throws -> [UInt8]? {
             try await store.replaceSession(
                 SessionHash(of: old),
                 with: session(new),
+                nonce: [nonce],
                 graceEndsAt: now.advanced(byMilliseconds: 10),
                 now: now
             )
         }
         try await store.createSessions([session("old")], sessionsPerUserMax: 50, now: now)
-        #expect(try await replace("old", "new"))
-        #expect(try await replace("old", "new"))
-        #expect(try await !replace("old", "another"))
-        #expect(try await !replace("missing", "x"))
+        #expect(try await replace("old", "new", 1) == [1])
+        #expect(try await replace("old", "new", 1) == [1])
+        #expect(try await replace("old", "another", 2) == [1])
+        #expect(try await replace("missing", "x", 3) == nil)
         #expect(try await store.session(SessionHash(of: "another")) == nil)
-        #expect(try await store.endedSessions(after: 0, limit: 10).count == 1)
+        #expect(try await store.session(SessionHash(of: "old"))?.session.successorNonce == [1])
+        #expect(try await store.revocations(after: 0, limit: 10).count == 1)
     }
 }

@@ -46,9 +46,14 @@ struct InternalRouteTests {
     @Test("lookup tells an agent's capacity when the account says so")
     func lookupCapacity() async throws {
         let auth = try await AuthFixture()
-        try await auth.store.createAccounts([
-            Account(userID: "small", userName: "Small", userType: .agent, capacity: 2, createdAt: auth.clock.now)
-        ])
+        let small = Account(
+            userID: "small",
+            userName: "Small",
+            userType: .agent,
+            capacity: 2,
+            createdAt: auth.clock.now
+        )
+        try await auth.store.createAccounts([small], audit: [])
         func lookUp(_ userID: String) async throws -> UserSummary {
             let body = #"{"user_ids":["\#(userID)"]}"#
             let answer = await auth.send(.post, "/internal/users/lookup", json: body)

@@ -181,23 +181,19 @@ struct LoginRouteTests {
         let auth = try await AuthFixture()
         let weak = try #require(try await auth.store.account("user123")?.passwordHash)
         let stronger = try PasswordHasher(cost: 2)
-        let sessions = try await SessionService.start(
-            store: auth.store,
-            hasher: stronger,
-            clock: auth.clock.authClock,
-            log: AuthFixture.log
-        )
-        let credentials = SessionService.Credentials(
+        let limiter = LoginLimiter(LoginLimiter.Limits(), clock: { 0 }, log: AuthFixture.log)
+        let passwords = PasswordLogin(auth.sessions, hasher: stronger, limiter: limiter)
+        let credentials = PasswordLogin.Credentials(
             username: "user123",
             password: "password123",
             userType: .customer,
-            address: "192.0.2.1",
+            origin: SessionOrigin(remoteAddress: "192.0.2.1"),
             requestID: "-"
         )
-        _ = try await sessions.logIn(credentials)
+        _ = try await passwords.logIn(credentials)
         let made = try #require(try await auth.store.account("user123")?.passwordHash)
         #expect(made != weak)
         #expect(!stronger.needsRehash(stored: made))
-        _ = try await sessions.logIn(credentials)
+        _ = try await passwords.logIn(credentials)
     }
 }

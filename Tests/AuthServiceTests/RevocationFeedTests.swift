@@ -7,8 +7,8 @@ import Testing
 
 @Suite("RevocationFeed")
 struct RevocationFeedTests {
-    private func ended(_ numbers: ClosedRange<Int>) -> [EndedSession] {
-        numbers.map { EndedSession(number: $0, hash: SessionHash(of: "s\($0)"), replacedBy: nil) }
+    private func ended(_ numbers: ClosedRange<Int>) -> [RevocationEntry] {
+        numbers.map { RevocationEntry(number: $0, subject: .session(SessionHash(of: "s\($0)"), replacedBy: nil)) }
     }
 
     /// A feed whose waits end only by news, close or cancellation.

@@ -117,18 +117,24 @@ struct SessionServiceTests {
         #expect(refreshed.verified.session.expiresAt == auth.clock.now.advanced(byMilliseconds: 7 * day))
     }
 
-    @Test("refreshes past the table's limit are refused, and work again after the grace")
-    func refreshLimit() async throws {
-        var limits = SessionLimits()
-        limits.refreshesMax = 1
-        let auth = try await AuthFixture(limits: limits)
-        let first = try await auth.logIn().id
-        let second = try await auth.logIn().id
-        _ = try await auth.sessions.refresh(first)
-        await #expect(throws: AuthError.tooManyRefreshes) { try await auth.sessions.refresh(second) }
-        #expect(try await auth.sessions.verify(second) != nil)
-        auth.clock.advance(10_000)
-        _ = try await auth.sessions.refresh(second)
+    @Test("a refresh is repeated by a service started anew: the client whose answer was lost gets the same id")
+    func refreshAfterRestart() async throws {
+        let auth = try await AuthFixture()
+        let old = try await auth.logIn().id
+        let new = try await auth.sessions.refresh(old).id
+        let restarted = try await SessionService.start(
+            store: auth.store,
+            clock: auth.clock.authClock,
+            log: AuthFixture.log
+        )
+        #expect(try await restarted.refresh(old).id == new)
+        auth.clock.advance(9999)
+        #expect(try await restarted.refresh(old).id == new)
+        auth.clock.advance(1)
+        await #expect(throws: AuthError.sessionEnded) { try await restarted.refresh(old) }
+        try await restarted.sweep()
+        #expect(try await auth.store.session(SessionHash(of: old)) == nil)
+        #expect(try await restarted.verify(new) != nil)
     }
 
     @Test("logging out with the old id of a refresh ends its successor as well")
@@ -137,7 +143,7 @@ struct SessionServiceTests {
         let old = try await auth.logIn().id
         let new = try await auth.sessions.refresh(old).id
         _ = try await auth.sessions.verify(new)
-        try await auth.sessions.logOut(old, requestID: "-")
+        try await auth.sessions.logOut(old, by: Actor())
         #expect(try await auth.sessions.verify(old) == nil)
         #expect(try await auth.sessions.verify(new) == nil)
         let page = try await auth.sessions.feed.page(
@@ -154,13 +160,12 @@ struct SessionServiceTests {
         let auth = try await AuthFixture()
         let id = try await auth.logIn().id
         let ended = try await auth.logIn().id
-        try await auth.sessions.logOut(ended, requestID: "-")
+        try await auth.sessions.logOut(ended, by: Actor())
         let epoch = try await auth.store.revocationState().epoch
         await auth.store.close()
         let store = try await SQLiteAuthStore.open(directory: auth.directory.path)
         let sessions = try await SessionService.start(
             store: store,
-            hasher: auth.hasher,
             clock: auth.clock.authClock,
             log: AuthFixture.log
         )
@@ -179,7 +184,7 @@ struct SessionServiceTests {
         let session = auth.sessions.limits.begin(SessionHash(of: unknown), userID: "user123", now: auth.clock.now)
         try await other.createSessions([session], sessionsPerUserMax: 50, now: auth.clock.now)
         #expect(try await auth.sessions.verify(unknown) != nil)
-        _ = try await other.endSession(SessionHash(of: unknown), now: auth.clock.now)
+        _ = try await other.endSession(SessionHash(of: unknown), by: Actor(), now: auth.clock.now)
         try await auth.sessions.sweep()
         #expect(try await auth.sessions.verify(unknown) == nil)
         #expect(auth.sessions.feed.newest == 1)
@@ -190,16 +195,50 @@ struct SessionServiceTests {
         let auth = try await AuthFixture()
         let mine = try await auth.logIn().id
         let other = try await auth.logIn("test", "test").id
-        try await auth.store.setPassword(
-            "user123",
-            hash: try await auth.hasher.hash("another one"),
-            now: auth.clock.now
-        )
-        try await auth.sessions.sweep()
+        try await auth.accounts.resetPassword("user123", to: "another one", by: .command)
         #expect(try await auth.sessions.verify(mine) == nil)
         #expect(try await auth.sessions.verify(other) != nil)
         await #expect(throws: AuthError.invalidCredentials) { try await auth.logIn() }
         _ = try await auth.logIn("user123", "another one")
+    }
+
+    @Test(
+        "a login that began before all sessions were ended does not become a session",
+        arguments: ["password", "disabled", "role", "deleted", "ended"]
+    )
+    func loginRace(what: String) async throws {
+        let auth = try await AuthFixture()
+        // What a login has read before it compares the password.
+        let account = try #require(try await auth.store.account("test"))
+        switch what {
+        case "password": try await auth.accounts.resetPassword("test", to: "correct horse", by: .command)
+        case "disabled": _ = try await auth.accounts.update("test", AccountChange(isDisabled: true), by: .command)
+        case "role": _ = try await auth.accounts.update("test", AccountChange(userType: .agent), by: .command)
+        case "deleted": try await auth.accounts.delete("test", by: .command)
+        default:
+            _ = try await auth.logIn("test", "test")
+            _ = try await auth.accounts.endSessions(of: "test", sparing: nil, by: .command)
+        }
+        let entry = AuditEntry(.login, by: Actor(userID: "test"), at: auth.clock.now)
+        #expect(try await auth.sessions.begin(account, from: SessionOrigin(), audit: entry) == nil)
+        #expect(try await auth.store.sessions(of: "test", now: auth.clock.now).isEmpty)
+    }
+
+    @Test("a refresh that races the end of all sessions leaves none", arguments: 1...5)
+    func refreshRace(round: Int) async throws {
+        let auth = try await AuthFixture()
+        var ids: [String] = []
+        for _ in 0..<10 { ids.append(try await auth.logIn().id) }
+        let refreshed = await withTaskGroup(of: String?.self) { group in
+            for id in ids { group.addTask { try? await auth.sessions.refresh(id).id } }
+            group.addTask {
+                _ = try? await auth.accounts.endSessions(of: "user123", sparing: nil, by: .command)
+                return nil
+            }
+            return await group.reduce(into: [String]()) { ids, id in if let id { ids.append(id) } }
+        }
+        for id in ids + refreshed { #expect(try await auth.sessions.verify(id) == nil) }
+        #expect(try await auth.store.sessions(of: "user123", now: auth.clock.now).isEmpty)
     }
 
     @Test("logouts racing with verifications never leave a dead session in the cache", arguments: 1...5)
@@ -210,7 +249,7 @@ struct SessionServiceTests {
         await withTaskGroup(of: Void.self) { group in
             for id in ids {
                 group.addTask { for _ in 0..<5 { _ = try? await auth.sessions.verify(id) } }
-                group.addTask { try? await auth.sessions.logOut(id, requestID: "-") }
+                group.addTask { try? await auth.sessions.logOut(id, by: Actor()) }
                 group.addTask { for _ in 0..<5 { _ = try? await auth.sessions.verify(id) } }
             }
         }

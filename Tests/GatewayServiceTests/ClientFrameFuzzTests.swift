@@ -26,7 +26,7 @@ struct ClientFrameFuzzTests {
             #expect(decode(frame.json(&random)).frame == frame, "seed \(seed): \(text.debugDescription)")
             checkAgainstFoundation(bytes, frame, echo, "seed \(seed): \(text.debugDescription)")
         }
-        #expect(accepted.count == 10, "seed \(seed): each type should be accepted now and then, not only \(accepted)")
+        #expect(accepted.count == 11, "seed \(seed): each type should be accepted now and then, not only \(accepted)")
     }
 
     @Test("any meaning, written in any way, is read as it was meant")
@@ -86,6 +86,8 @@ struct ClientFrameFuzzTests {
             #expect(recall.conversationID == object["conversation_id"] as? String, comment)
         case .status(let status):
             #expect(status.rawValue == object["status"] as? String, comment)
+        case .session(let sessionID):
+            #expect(sessionID == object["session_id"] as? String, comment)
         case .heartbeat, .history, .onlineUsers, .refused: break
         }
     }
@@ -104,6 +106,7 @@ extension Decoded {
         case .history: "HistoryRequest"
         case .onlineUsers: "OnlineUsers"
         case .status: "Status"
+        case .session: "Session"
         case .refused: "refused"
         }
     }
@@ -137,6 +140,7 @@ extension Decoded {
             ]
         case .onlineUsers(let type): [("user_type", .init(type?.rawValue))]
         case .status(let status): [("status", .text(status.rawValue))]
+        case .session(let sessionID): [("session_id", .text(sessionID))]
         }
     }
 
@@ -205,7 +209,7 @@ extension Decoded {
         func maybe<Value>(_ value: Value) -> Value? { random.oneIn(2) ? value : nil }
         let conversation = text(1...40)
         let byName = random.oneIn(2)
-        switch random.next(below: 9) {
+        switch random.next(below: 10) {
         case 0:
             self = .chat(
                 content: text(1...300),
@@ -233,6 +237,7 @@ extension Decoded {
                 limit: maybe(1 + random.next(below: 200))
             )
         case 7: self = .onlineUsers(byName ? nil : random.oneIn(2) ? .agent : .customer)
+        case 8: self = .session("\(name())!~\\\"")
         default: self = .status([.online, .busy, .away][random.next(below: 3)])
         }
     }

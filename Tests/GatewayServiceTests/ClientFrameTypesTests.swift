@@ -68,6 +68,7 @@ struct ClientFrameTypesTests {
         (#"{"type":"Status","status":"Online"}"#, .status(.online)),
         (#"{"type":"Status","status":"Busy"}"#, .status(.busy)),
         (#"{"type":"Status","status":"Away"}"#, .status(.away)),
+        (#"{"type":"Session","session_id":"k3J9_-~!"}"#, .session("k3J9_-~!")),
     ]
 
     @Test("is understood", arguments: samples)
@@ -195,6 +196,11 @@ struct ClientFrameTypesTests {
             (#"{"type":"OnlineUsers","user_type":1}"#, "user_type"),
             (#"{"type":"Status"}"#, "status"), (#"{"type":"Status","status":"Offline"}"#, "status"),
             (#"{"type":"Status","status":"online"}"#, "status"), (#"{"type":"Status","status":""}"#, "status"),
+            (#"{"type":"Session"}"#, "session_id"), (#"{"type":"Session","session_id":7}"#, "session_id"),
+            (#"{"type":"Session","session_id":""}"#, "session_id"),
+            (#"{"type":"Session","session_id":"a b"}"#, "session_id"),
+            (#"{"type":"Session","session_id":"\u00e9"}"#, "session_id"),
+            (#"{"type":"Session","session_id":"\#(String(repeating: "x", count: 257))"}"#, "session_id"),
             (#"{"type":"Status","status":true}"#, "status"), (#"{"type":"Status","status":["Online"]}"#, "status"),
         ]
     )

@@ -25,6 +25,7 @@ struct FrameRuleCodeTests {
             (#"{"type":"HistoryRequest","with":"a1","before":2,"after":1}"#, .bothBounds),
             (#"{"type":"OnlineUsers","user_type":"Boss"}"#, .userTypeUnknown),
             (#"{"type":"Status","status":"Offline"}"#, .statusUnknown),
+            (#"{"type":"Session","session_id":"a b"}"#, .idMalformed),
         ] as [(String, ProblemCode)]
     )
     func rules(text: String, expected: ProblemCode) {
@@ -43,7 +44,7 @@ struct FrameRuleCodeTests {
             #"{"type":"Chat","content":"a","client_id":7}"#, #"{"type":"Read","conversation_id":7,"seq":1}"#,
             #"{"type":"Read","conversation_id":"c:u1","seq":"1"}"#, #"{"type":"Read","conversation_id":"c:u1"}"#,
             #"{"type":"Sync"}"#, #"{"type":"Sync","cursors":{"c:u1":"1"}}"#, #"{"type":"Typing","to":"a1"}"#,
-            #"{"type":"Status"}"#, #"{"type":"OnlineUsers","user_type":7}"#,
+            #"{"type":"Status"}"#, #"{"type":"OnlineUsers","user_type":7}"#, #"{"type":"Session","session_id":7}"#,
         ]
     )
     func shapes(text: String) {

@@ -1,3 +1,4 @@
+import Contracts
 import Core
 import Foundation
 import HTTP
@@ -10,9 +11,16 @@ import Transport
 
 @testable import GatewayService
 
-/// A gateway with its log, its outbox and real sockets; who connects says who they are, and presence is a stub.
+/// A gateway with its log, its outbox and real sockets; presence and auth are stubs.
+///
+/// Who connects by `device` says who they are; by `open` they bring a session.
 final class GatewayFixture: Sendable {
     let peers: PeerStub
+    let auth = SessionStub()
+    let clocks = ShiftedClocks()
+    let sessions: SessionVerifier
+    private let watch: SessionWatch
+    private let heard = HeardNumber()
     let log: SQLiteConversationLog
     let outbox: OutboxLink
     private let gateway: Gateway
@@ -76,6 +84,12 @@ final class GatewayFixture: Sendable {
 
         func connect(_ gateway: Gateway) { self.gateway.withLock { $0 = gateway } }
 
+        func handshake(_ request: Request) async throws -> Response {
+            let gateway = try #require(gateway.withLock { $0 })
+            let origins = OriginPolicy(allowedOrigins: [], allowsCredentials: false)
+            return try await HandshakeRoute(gateway: gateway, origins: origins).open(request)
+        }
+
         func open(_ request: Request) throws -> Response {
             let gateway = try #require(gateway.withLock { $0 })
             let user = request.query["user"] ?? ""
@@ -117,10 +131,20 @@ final class GatewayFixture: Sendable {
         let door = Door()
         var router = Router()
         router.mount(peers)
-        router.add(.get, "/ws") { try door.open($0) }
+        router.mount(auth)
+        router.add(.get, "/door") { try door.open($0) }
+        router.add(.get, "/ws") { try await door.handshake($0) }
         server = try process.listen(at: SettingsCatalogue.gatewayListen, router)
         let client = process.makeClient("peers", try #require(BaseURL(parsing: "http://\(server.address)")))
         let fileGrants = FileGrants(files: client)
+        let clocks = clocks
+        sessions = SessionVerifier(
+            auth: client,
+            log: quiet,
+            metrics: process.metrics,
+            now: { clocks.monotonic }
+        )
+        watch = SessionWatch(auth: client, sessions: sessions)
         let gateway = Gateway(
             loops: process.loops,
             shared: .init(
@@ -133,7 +157,9 @@ final class GatewayFixture: Sendable {
                 fileGrants: fileGrants,
                 presence: NoPresence(),
                 people: PresenceDirectory(presence: client),
-                queue: QueueBoard()
+                queue: QueueBoard(),
+                entrance: SessionEntrance(sessions: sessions),
+                wallClock: { clocks.wall }
             )
         )
         self.gateway = gateway
@@ -179,9 +205,36 @@ final class GatewayFixture: Sendable {
         return page.entries.map { StoredEntry.field("type", in: Array(page.bytes[$0.text])) ?? "" }
     }
 
+    /// Follows auth, and keeps sockets to their sessions; returns when auth is heard.
+    func followSessions() async {
+        process.background("session_feed") { [sessions] in await sessions.follow() }
+        // The first answer is a reset, which would have every session asked about.
+        #expect(await eventually { sessions.isFeedFresh })
+        watch.keep(gateway)
+        let heard = heard
+        sessions.observe(onRevoked: { heard.value.store($0.number, ordering: .relaxed) }, onReset: {})
+        process.background("session_watch") { [watch, gateway] in await watch.run(gateway) }
+    }
+
+    /// The newest number of auth's feed that was handed to the loops.
+    var heardNumber: Int { heard.value.load(ordering: .relaxed) }
+
+    /// A handshake with a session.
+    func handshake(_ sessionID: String) async throws -> SocketClient {
+        try await SocketClient(port: server.address.port, target: "/ws?session_id=\(sessionID)", isHandshake: true)
+    }
+
+    /// Opens a device with a session, and takes its `Welcome`.
+    func open(_ sessionID: String) async throws -> Device {
+        let device = Device(socket: try await handshake(sessionID))
+        try #require(device.socket.head.hasPrefix("HTTP/1.1 101"), "\(device.socket.head)")
+        _ = try await device.frames(upTo: "Welcome")
+        return device
+    }
+
     /// Opens a device of a user's; who begins with `a` is an agent.
     func device(_ user: String, awaitsSync: Bool = false) async throws -> Device {
-        let target = "/ws?user=\(user)&sync=\(awaitsSync ? 1 : 0)"
+        let target = "/door?user=\(user)&sync=\(awaitsSync ? 1 : 0)"
         return Device(socket: try await SocketClient(port: server.address.port, target: target))
     }
 }
@@ -200,6 +253,29 @@ struct Device {
 
     func sync(_ conversationID: String, _ sequence: Int) async throws {
         try await send(#"{"type":"Sync","cursors":{"\#(conversationID)":\#(sequence)}}"#)
+    }
+
+    /// The next frame of this type.
+    func frame(_ type: String) async throws -> [String: String] {
+        while true {
+            let (opcode, payload) = try await socket.receive()
+            guard opcode == 1 else { continue }
+            let frame = try JSONSerialization.jsonObject(with: Data(payload)) as? [String: Any] ?? [:]
+            if frame["type"] as? String == type { return frame.compactMapValues { $0 as? String } }
+        }
+    }
+
+    /// Sends a `Session` frame.
+    ///
+    /// - Returns: The answer: its `System` or `Error`.
+    func bring(_ sessionID: String) async throws -> String {
+        try await send(#"{"type":"Session","session_id":"\#(sessionID)","client_id":"x"}"#)
+        while true {
+            let (opcode, payload) = try await socket.receive()
+            guard opcode == 1 else { continue }
+            let frame = try JSONSerialization.jsonObject(with: Data(payload)) as? [String: Any] ?? [:]
+            if frame["client_id"] as? String == "x" { return frame["code"] as? String ?? "" }
+        }
     }
 
     /// The frames up to one of this name, that one included.

@@ -25,6 +25,13 @@ struct RateLimitTests {
         #expect(limit.take(now: 1_000_000) == 2)
     }
 
+    @Test("a window counts from its first event, and the next one begins after it")
+    func windows() {
+        var window = FixedWindow(milliseconds: 100)
+        let counts = [0, 1, 100, 101, 201, 202].map { window.take(now: $0) }
+        #expect(counts == [1, 2, 3, 1, 2, 1])
+    }
+
     @Test("whoever waits as told keeps exactly the rate")
     func steady() {
         let seed = UInt64.random(in: 0 ... .max)

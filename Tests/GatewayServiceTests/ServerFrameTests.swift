@@ -53,9 +53,13 @@ struct ServerFrameTests {
     @Test("Heartbeat and System are valid JSON")
     func others() throws {
         #expect(try object(ServerFrame.heartbeat(now: now))["timestamp"] as? String == "2026-01-20T10:00:00.123Z")
-        let frame = try object(ServerFrame.system(nasty, now: now))
-        #expect(frame["type"] as? String == "System")
-        #expect(frame["content"] as? String == nasty)
+        let end = now.advanced(byMilliseconds: 1000)
+        let warning = try object(ServerFrame.system(.sessionExpiring, expiresAt: end, now: now))
+        #expect(Set(warning.keys) == ["type", "code", "message", "expires_at", "timestamp"])
+        #expect(warning["type"] as? String == "System" && warning["code"] as? String == "session_expiring")
+        #expect(warning["expires_at"] as? String == "2026-01-20T10:00:01.123Z")
+        let answer = try object(ServerFrame.system(.sessionRenewed, expiresAt: end, clientID: nasty, now: now))
+        #expect(answer["code"] as? String == "session_renewed" && answer["client_id"] as? String == nasty)
     }
 
     @Test("Synced and Gap say how far a client is sent, and what not")

@@ -26,7 +26,7 @@ struct SessionTableTests {
 
     @Test("a handshake whose session ends meanwhile is told so, and the table forgets it")
     func revoked() {
-        let pending = PendingHandshakes()
+        let pending = PendingSessions()
         pending.begin("a")
         pending.begin("a")
         pending.revoke("a", replacedBy: nil)
@@ -41,7 +41,7 @@ struct SessionTableTests {
 
     @Test("a handshake follows its session through refreshes to its end", arguments: [nil, "c"])
     func chain(_ last: String?) {
-        let pending = PendingHandshakes()
+        let pending = PendingSessions()
         pending.begin("a")
         pending.begin("other")
         pending.revoke("a", replacedBy: "b")
@@ -53,7 +53,7 @@ struct SessionTableTests {
     @Test("a handshake with an old id belongs to the newest one, as long as the old one may live")
     func successor() {
         let now = Atomic<Int64>(0)
-        let pending = PendingHandshakes(now: { now.load(ordering: .relaxed) })
+        let pending = PendingSessions(now: { now.load(ordering: .relaxed) })
         pending.revoke("a", replacedBy: "b")
         // Auth lists an old id a second time when its seconds are over.
         pending.revoke("a", replacedBy: "b")
@@ -62,7 +62,7 @@ struct SessionTableTests {
         #expect(pending.end("a") == .replaced(by: "c"))
         pending.begin("c")
         #expect(pending.end("c") == .alive)
-        now.store(PendingHandshakes.memoryMilliseconds + 1, ordering: .relaxed)
+        now.store(PendingSessions.memoryMilliseconds + 1, ordering: .relaxed)
         pending.revoke("x", replacedBy: "y")
         pending.begin("a")
         #expect(pending.end("a") == .alive)

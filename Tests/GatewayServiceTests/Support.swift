@@ -22,6 +22,7 @@ enum Decoded: Equatable {
     case history(HistoryFrame)
     case onlineUsers(UserType?)
     case status(PresenceStatus)
+    case session(String)
     case refused(ProblemCode, String)
 }
 
@@ -61,6 +62,7 @@ extension Decoded {
         case .history(let history): self = .history(history)
         case .onlineUsers(let type): self = .onlineUsers(type)
         case .status(let status): self = .status(status)
+        case .session(let sessionID): self = .session(sessionID)
         }
     }
 }

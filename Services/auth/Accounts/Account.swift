@@ -40,7 +40,8 @@ struct Account: Sendable, Equatable {
     static let userNameBytesMax = 128
 
     /// What a display name must be, as a refusal says it.
-    static let userNameRule = "must have 1 to \(userNameBytesMax) bytes of UTF-8, something to see among them, "
+    static let userNameRule =
+        "must have 1 to \(userNameBytesMax) bytes of UTF-8, something to see among them, "
         + "and no control, format or line separator characters"
 
     /// `text` as a display name: in Unicode's form NFC, without white space around it.

@@ -9,7 +9,8 @@ extension AuthCommands {
         ServiceCommand(
             "create-user",
             usage: "--user-id ID --user-type Kehu|Kefu [--user-name NAME] [--admin] [--capacity N] " + passwordOptions,
-            summary: "Makes an account, such as the first administrator's. The password is the first line of FILE, or of "
+            summary:
+                "Makes an account, such as the first administrator's. The password is the first line of FILE, or of "
                 + "standard input."
         ) { process, arguments in
             try await run(process) { try await $0.createUser(arguments) }
@@ -17,7 +18,8 @@ extension AuthCommands {
         ServiceCommand(
             "list-users",
             usage: "[--user-type Kehu|Kefu] [--admin] [--disabled]",
-            summary: "Prints user_id, user_type, state (active or disabled; admin) and user_name of each account, with tabs "
+            summary:
+                "Prints user_id, user_type, state (active or disabled; admin) and user_name of each account, with tabs "
                 + "between."
         ) { process, arguments in
             try await run(process) { try await $0.listUsers(arguments) }

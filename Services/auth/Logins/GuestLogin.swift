@@ -2,7 +2,7 @@ import Core
 import Crypto
 import Synchronization
 
-/// Sessions for visitors without an account: a customer's account of its own each, deleted when it can be of no more use.
+/// Sessions for visitors without an account: each gets a customer's account of its own, deleted when of no more use.
 final class GuestLogin: Sendable {
     /// Whether there are guests, and how many.
     struct Limits: Sendable {

@@ -3,7 +3,7 @@ import HTTP
 import ServiceKit
 import Synchronization
 
-/// `/api/users`: accounts, for administrators; one's own, for everybody. `me` stands for the caller's id.
+/// `/api/users`: accounts, for administrators; one's own, for everybody, also as `me`.
 struct UserRoutes: RouteGroup {
     private let accounts: AccountService
     private let rules: PasswordRules

@@ -15,9 +15,9 @@ enum SessionID {
 
     /// The id that takes `old`'s place.
     ///
-    /// Made of the old id, which only its owner has, and of a nonce that is stored as long as the old session's grace: so
-    /// a refresh that is asked for again gets the same id, also when the service was started anew in between; and
-    /// neither a dump of the store nor an old id alone leads to it.
+    /// Made of the old id, which only its owner has, and of a nonce that is stored as long as the old session's grace:
+    /// so a refresh that is asked for again gets the same id, also when the service was started anew in between;
+    /// and neither a dump of the store nor an old id alone leads to it.
     static func successor(of old: String, nonce: [UInt8]) -> String {
         Base64URL.encode(HMACSHA256.code(for: Array(old.utf8), key: nonce))
     }

@@ -74,7 +74,7 @@ final class SessionService: Sendable {
     ///   - account: Whose it is; nothing else has to be checked any more.
     ///   - origin: Where it is begun.
     ///   - audit: Stored with it.
-    /// - Returns: `nil` if the account may not log in any more, or something has ended all its sessions since it was read.
+    /// - Returns: `nil` if the account may not log in any more, or all its sessions were ended since it was read.
     func begin(_ account: Account, from origin: SessionOrigin, audit: AuditEntry) async throws -> IssuedSession? {
         let id = SessionID.make()
         let beginning = beginning(id, account, from: origin, audit: audit, limits)

@@ -62,7 +62,8 @@ enum AuthSchema {
                     at INTEGER NOT NULL,
                     CHECK ((session_hash IS NULL) <> (user_id IS NULL))
                 ) STRICT;
-                INSERT INTO revocation_of_users SELECT number, session_hash, replaced_by, NULL, ended_at FROM revocation;
+                INSERT INTO revocation_of_users
+                    SELECT number, session_hash, replaced_by, NULL, ended_at FROM revocation;
                 DROP TABLE revocation;
                 ALTER TABLE revocation_of_users RENAME TO revocation;
                 CREATE TABLE exchanged_token (

@@ -39,8 +39,8 @@ struct SessionBeginning: Sendable {
 
 /// Where accounts, sessions and the audit trail are kept.
 ///
-/// Each call is one transaction, durable when it returns. Whatever ends a session or changes an account also lists it in
-/// the feed, under the next number, and its audit entry, in the same transaction.
+/// Each call is one transaction, durable when it returns. Whatever ends a session or changes an account also lists it
+/// in the feed, under the next number, and its audit entry, in the same transaction.
 protocol AuthStore: Sendable {
     /// Answers if the store can be reached.
     func ping() async throws
@@ -107,8 +107,8 @@ protocol AuthStore: Sendable {
     ///   - token: The token's identity, unique among all that are not expired.
     ///   - tokenExpiresAt: Until then it is remembered.
     /// - Returns: The account.
-    /// - Throws: `AuthError.invalidToken` for a repeated one, `.accountUnusable` when the account is not a customer's, is
-    ///   disabled or was deleted.
+    /// - Throws: `AuthError.invalidToken` for a repeated one, `.accountUnusable` when the account is not a customer's,
+    ///   is disabled or was deleted.
     func exchange(
         token: [UInt8],
         expiresAt tokenExpiresAt: Timestamp,
@@ -151,7 +151,7 @@ protocol AuthStore: Sendable {
     ///
     /// - Returns: False if there is none.
     func endSession(handle: String, of userID: String, audit: AuditEntry) async throws -> Bool
-    /// Ends a user's sessions, and lists the account as changed.
+    /// Ends a user's sessions.
     ///
     /// - Returns: How many were ended; without any, nothing is audited.
     func endSessions(of userID: String, sparing spared: SessionHash?, audit: AuditEntry) async throws -> Int

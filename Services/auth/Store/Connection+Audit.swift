@@ -26,26 +26,32 @@ extension Connection {
         )
     }
 
-    /// Entries before `position`, the newest first.
-    func auditEntries(
-        _ filter: AuditFilter,
-        before position: AuditPosition?,
-        limit: Int
-    ) throws -> [(position: AuditPosition, entry: AuditEntry)] {
-        // Only what is asked for stands in the text, so that each question finds its index.
+    /// The statement for a question about the trail.
+    ///
+    /// Only what is asked for stands in the text, so that each question finds its index.
+    static func auditStatement(_ filter: AuditFilter) -> String {
         let conditions = [
             filter.event == nil ? "?1 IS NULL" : "event = ?1",
             filter.actorID == nil ? "?2 IS NULL" : "actor_id = ?2",
             filter.userID == nil ? "?3 IS NULL" : "user_id = ?3",
             filter.conversationID == nil ? "?4 IS NULL" : "conversation_id = ?4",
         ]
-        return try rows(
-            """
+        return """
             SELECT at, number, event, actor_id, user_id, conversation_id, remote_address, request_id, details
             FROM audit
             WHERE \(conditions.joined(separator: " AND ")) AND at >= ?5 AND (at, number) < (?6, ?7)
             ORDER BY at DESC, number DESC LIMIT ?8
-            """,
+            """
+    }
+
+    /// Entries before `position`, the newest first.
+    func auditEntries(
+        _ filter: AuditFilter,
+        before position: AuditPosition?,
+        limit: Int
+    ) throws -> [(position: AuditPosition, entry: AuditEntry)] {
+        try rows(
+            Self.auditStatement(filter),
             filter.event?.word,
             filter.actorID,
             filter.userID,

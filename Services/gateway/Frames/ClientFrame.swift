@@ -77,13 +77,15 @@ enum ClientFrame {
     case onlineUsers(UserType?)
     /// The user's own choice: any but `offline`.
     case status(PresenceStatus)
+    /// `Session`: the id of the session that the connection is to go on with.
+    case session(String)
 
     /// The most conversations of a `Sync`.
     static let cursorsMax = 10_000
 
     /// The types that a client may send.
     private enum Kind {
-        case chat, heartbeat, delivered, read, sync, typing, recall, history, onlineUsers, status
+        case chat, heartbeat, delivered, read, sync, typing, recall, history, onlineUsers, status, session
 
         init?(_ type: JSONSlice) {
             let kind: Kind? = type.withoutEscapes { bytes in
@@ -94,6 +96,7 @@ enum ClientFrame {
                 case 6 where bytes.equalsIgnoringCase("Typing"): .typing
                 case 6 where bytes.equalsIgnoringCase("Recall"): .recall
                 case 6 where bytes.equalsIgnoringCase("Status"): .status
+                case 7 where bytes.equalsIgnoringCase("Session"): .session
                 case 9 where bytes.equalsIgnoringCase("Heartbeat"): .heartbeat
                 case 9 where bytes.equalsIgnoringCase("Delivered"): .delivered
                 case 11 where bytes.equalsIgnoringCase("OnlineUsers"): .onlineUsers
@@ -144,6 +147,7 @@ enum ClientFrame {
         case .history: return .history(try HistoryFrame(members, echo, sender: sender))
         case .onlineUsers: return .onlineUsers(try members.userType())
         case .status: return .status(try members.chosenStatus())
+        case .session: return .session(try members.sessionID())
         case nil:
             throw FrameProblem(
                 code: .unknownType,

@@ -1,5 +1,6 @@
 import Contracts
 import Core
+import ServiceKit
 
 /// The members of a frame that mean something in one type or another, in place: no dictionary, no allocation.
 ///
@@ -8,10 +9,10 @@ import Core
 struct FrameMembers {
     enum Name: Int {
         case type, content, contentType, from, to, clientID, fileID, conversationID, sequence
-        case cursors, isTyping, targetSequence, with, before, after, limit, userType, status
+        case cursors, isTyping, targetSequence, with, before, after, limit, userType, status, sessionID
 
         /// How many there are.
-        static let count = Name.status.rawValue + 1
+        static let count = Name.sessionID.rawValue + 1
 
         /// `nil` for a name that means nothing here; such members are skipped.
         ///
@@ -41,6 +42,7 @@ struct FrameMembers {
             case 9 where key.equals("is_typing"): self = .isTyping
             case 9 where key.equals("user_type"): self = .userType
             case 10 where key.equals("to_user_id"): self = .to
+            case 10 where key.equals("session_id"): self = .sessionID
             case 10 where key.equals("target_seq"): self = .targetSequence
             case 12 where key.equals("content_type"): self = .contentType
             case 12 where key.equals("from_user_id"): self = .from
@@ -171,6 +173,14 @@ struct FrameMembers {
         guard slice.kind == .string else { throw .field("user_type", rule) }
         guard let type = UserType(wire: slice.text) else { throw .field("user_type", rule, .userTypeUnknown) }
         return type
+    }
+
+    func sessionID() throws(FrameProblem) -> String {
+        let rule = "must be a string of 1 to \(SessionCredential.bytesMax) visible ASCII characters"
+        guard let slice = self[.sessionID], slice.kind == .string else { throw .field("session_id", rule) }
+        let text = slice.text
+        guard SessionCredential.isUsable(text) else { throw .field("session_id", rule, .idMalformed) }
+        return text
     }
 
     func chosenStatus() throws(FrameProblem) -> PresenceStatus {

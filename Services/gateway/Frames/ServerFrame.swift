@@ -1,6 +1,22 @@
 import Contracts
 import Core
 
+/// What a `System` frame says: its `code`, and the text for people.
+enum SystemNotice: String {
+    /// The session ends soon: refresh it, or log in and bring the new one by a `Session` frame.
+    case sessionExpiring = "session_expiring"
+    /// The connection belongs to the session of its client's `Session` frame.
+    case sessionRenewed = "session_renewed"
+
+    /// Needs no escaping.
+    var message: String {
+        switch self {
+        case .sessionExpiring: "the session ends soon; refresh it, or log in and send Session"
+        case .sessionRenewed: "the connection goes on with this session"
+        }
+    }
+}
+
 /// What the gateway sends, as JSON text.
 enum ServerFrame {
     /// `Welcome`: who the server takes the client for, and how far the user's conversations reach.
@@ -46,9 +62,26 @@ enum ServerFrame {
 
     static func heartbeat(now: Timestamp) -> String { #"{"type":"Heartbeat","timestamp":"\#(now.wire)"}"# }
 
-    /// `System`: an operator's notice.
-    static func system(_ content: String, now: Timestamp) -> String {
-        #"{"type":"System","content":\#(JSONText.quoted(content)),"timestamp":"\#(now.wire)"}"#
+    /// `System`: a notice about the connection's session.
+    ///
+    /// - Parameters:
+    ///   - notice: Which one.
+    ///   - expiresAt: When the session ends.
+    ///   - clientID: The frame's that it answers.
+    ///   - now: When it is sent.
+    /// - Returns: The frame.
+    static func system(
+        _ notice: SystemNotice,
+        expiresAt: Timestamp,
+        clientID: String? = nil,
+        now: Timestamp
+    ) -> String {
+        var text = #"{"type":"System","code":"\#(notice.rawValue)","message":"\#(notice.message)""#
+        if let clientID {
+            text += #","client_id":"#
+            JSONText.appendQuoted(clientID, to: &text)
+        }
+        return text + #","expires_at":"\#(expiresAt.wire)","timestamp":"\#(now.wire)"}"#
     }
 
     // MARK: - Positions

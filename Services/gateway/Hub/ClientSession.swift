@@ -24,15 +24,19 @@ final class ClientSession: WebSocketHandler {
     private static let drainPatience = Duration.seconds(1)
     /// Refused frames in a minute after which the connection is closed.
     private static let badFramesMax = 20
-    private static let badFramesWindow: Int64 = 60_000
+    /// `Session` frames in a minute; each may ask auth.
+    private static let renewalsMax = 10
+    private static let minute: Int64 = 60_000
 
     let id: ConnectionID
     let identity: Identity
     let remoteAddress: String
     /// Base64url SHA-256 of the session id: what a revocation names.
     private(set) var sessionHash: String
-    /// When the session has to be asked for again.
+    /// When the session ends, as far as is known here.
     private(set) var expiresAt: Timestamp
+    /// The end that the client was warned of last.
+    private(set) var warnedOf: Timestamp?
     let connection: WebSocketConnection
     unowned let shard: GatewayShard
 
@@ -47,8 +51,8 @@ final class ClientSession: WebSocketHandler {
     private(set) var lastHeard: Int64
     private var inFlight = 0
     private var rate: RateLimit
-    private var badFrames = 0
-    private var badFramesSince: Int64 = 0
+    private var badFrames = FixedWindow(milliseconds: ClientSession.minute)
+    private var renewals = FixedWindow(milliseconds: ClientSession.minute)
     /// Why reading is paused; it goes on when none is left.
     private var pauses: Pauses = []
     /// To be closed by the drain once what was read from it is answered.
@@ -111,7 +115,15 @@ final class ClientSession: WebSocketHandler {
         case .history(let history): shard.requests.history(history, echo, from: self)
         case .onlineUsers(let type): shard.requests.onlineUsers(type, echo, from: self)
         case .status(let status): shard.requests.status(status, echo, from: self)
+        case .session(let sessionID): try renew(sessionID, echo)
         }
+    }
+
+    private func renew(_ sessionID: String, _ echo: FrameEcho) throws(FrameProblem) {
+        guard renewals.take(now: shard.loop.now) <= Self.renewalsMax else {
+            throw FrameProblem(code: .tooManyRequests, message: "Session: at most \(Self.renewalsMax) a minute")
+        }
+        shard.requests.session(sessionID, echo, from: self)
     }
 
     /// Any frame is a sign of life, and counts against the rate: pings cost us as much as messages.
@@ -133,13 +145,7 @@ final class ClientSession: WebSocketHandler {
         connection.send(text: ServerFrame.error(problem, echo: echo, now: .now()))
         // What is down on our side is not the client's doing.
         if problem.code == .unavailable { return }
-        let now = shard.loop.now
-        if now - badFramesSince > Self.badFramesWindow {
-            badFramesSince = now
-            badFrames = 0
-        }
-        badFrames += 1
-        if badFrames > Self.badFramesMax { close(.badFrames) }
+        if badFrames.take(now: shard.loop.now) > Self.badFramesMax { close(.badFrames) }
     }
 
     /// Asks others what a frame needs; the connection is read no further until `then` was called, or the frame refused.
@@ -239,10 +245,17 @@ final class ClientSession: WebSocketHandler {
         close(.drain)
     }
 
-    /// The session goes on under a refreshed id, or for longer.
+    /// The session goes on under a refreshed id, or for longer, or another one takes its place.
     func sessionContinues(hash: String, expiresAt: Timestamp) {
         sessionHash = hash
         self.expiresAt = expiresAt
+    }
+
+    /// Tells the client that the session ends soon, once for each end.
+    func warnOfExpiry() {
+        guard warnedOf != expiresAt else { return }
+        warnedOf = expiresAt
+        connection.send(text: ServerFrame.system(.sessionExpiring, expiresAt: expiresAt, now: .now()))
     }
 
     func closed(code: CloseCode?) {

@@ -1,6 +1,7 @@
 import Contracts
 import Core
 import Net
+import ServiceKit
 import Transport
 import WebSocket
 
@@ -17,12 +18,20 @@ final class FrameRequests {
     private let log: any ConversationLog
     private let directory: UserDirectory
     private let people: PresenceDirectory
+    private let entrance: SessionEntrance
     private let tell: Tell
 
-    init(log: any ConversationLog, directory: UserDirectory, people: PresenceDirectory, tell: @escaping Tell) {
+    init(
+        log: any ConversationLog,
+        directory: UserDirectory,
+        people: PresenceDirectory,
+        entrance: SessionEntrance,
+        tell: @escaping Tell
+    ) {
         self.log = log
         self.directory = directory
         self.people = people
+        self.entrance = entrance
         self.tell = tell
     }
 
@@ -82,6 +91,31 @@ final class FrameRequests {
         session.ask(echo) { [people] () async throws(FrameProblem) in
             try await people.setStatus(status, of: userID)
         } then: { _, _ in
+        }
+    }
+
+    /// `Session`: the socket goes over to another session of its user.
+    func session(_ sessionID: String, _ echo: FrameEcho, from session: ClientSession) {
+        let identity = session.identity
+        session.ask(echo) { [entrance] () async throws(FrameProblem) in
+            try await entrance.verify(sessionID, of: identity)
+        } then: { [entrance] session, fresh in
+            let verdict = entrance.pending.end(fresh.hash)
+            // The session that it had has ended meanwhile.
+            guard session.connection.isOpen else { return }
+            do throws(FrameProblem) {
+                try session.shard.renew(session, fresh, verdict)
+                session.connection.send(
+                    text: ServerFrame.system(
+                        .sessionRenewed,
+                        expiresAt: fresh.expiresAt,
+                        clientID: echo.clientID,
+                        now: .now()
+                    )
+                )
+            } catch {
+                session.refuse(error, echo)
+            }
         }
     }
 

@@ -27,6 +27,8 @@ struct GatewayLimits: Sendable {
     var newConversationsMax = 20_000
     /// What `Welcome` tells clients.
     var heartbeatMilliseconds = 30_000
+    /// How long before a session ends its clients are told.
+    var sessionWarningMilliseconds: Int64 = 300_000
     /// Conversations that `Welcome` lists.
     var welcomeHeadsMax = 1000
 }

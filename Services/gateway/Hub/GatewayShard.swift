@@ -21,6 +21,8 @@ final class GatewayShard {
     private let presence: any PresenceReporting
 
     var sessions = SessionTable()
+    var expiries = ExpiryTable()
+    let wallClock: @Sendable () -> Timestamp
     var serving = ServingTable()
     let queue: QueueBoard
     /// Of the running `committed`, and its buffer.
@@ -46,6 +48,8 @@ final class GatewayShard {
         let presence: any PresenceReporting
         let people: PresenceDirectory
         let queue: QueueBoard
+        let entrance: SessionEntrance
+        var wallClock: @Sendable () -> Timestamp = { .now() }
     }
 
     /// - Parameters:
@@ -64,6 +68,7 @@ final class GatewayShard {
         directory = shared.directory
         presence = shared.presence
         queue = shared.queue
+        wallClock = shared.wallClock
         intake = MessageIntake(
             loop: loop,
             log: shared.log,
@@ -71,7 +76,13 @@ final class GatewayShard {
             fileGrants: shared.fileGrants,
             unansweredMax: shared.limits.unansweredMax
         )
-        requests = FrameRequests(log: shared.log, directory: shared.directory, people: shared.people, tell: tell)
+        requests = FrameRequests(
+            log: shared.log,
+            directory: shared.directory,
+            people: shared.people,
+            entrance: shared.entrance,
+            tell: tell
+        )
     }
 
     // MARK: - Sessions
@@ -83,7 +94,7 @@ final class GatewayShard {
     func attach(
         _ upgraded: UpgradedConnection,
         _ handshake: VerifiedHandshake,
-        _ verdict: PendingHandshakes.Verdict
+        _ verdict: PendingSessions.Verdict
     ) -> [ConnectionID] {
         // What came behind the handshake is taken by `start`: nothing is, from one that is not to stay.
         let mayStay = !isDraining && verdict != .revoked
@@ -97,7 +108,7 @@ final class GatewayShard {
         let session = ClientSession(
             id: ConnectionID(shard: index, number: nextNumber),
             handshake: handshake,
-            sessionHash: verdict.hash(of: handshake),
+            sessionHash: verdict.hash(of: handshake.sessionHash),
             connection: connection,
             shard: self
         )
@@ -117,6 +128,7 @@ final class GatewayShard {
             session.close(isDraining ? .drain : .sessionEnded)
             return []
         }
+        watchExpiry(of: session)
         session.begin()
         return userConnections.enter(userID, session.id)
     }
@@ -128,24 +140,13 @@ final class GatewayShard {
     func sessionClosed(_ session: ClientSession) {
         let (wasThere, wasLast) = sessions.remove(session)
         guard wasThere else { return }
+        expiries.remove(session.id.number)
         let identity = session.identity
         userConnections.leave(identity.userID, session.id)
         if wasLast { serving.set(nil, for: identity.userID) }
         metrics.closed()
         admission.leave(session.remoteAddress)
         presence.left(identity, silentMilliseconds: Int(loop.now - session.lastHeard))
-    }
-
-    /// Sessions whose id was refreshed or has ended.
-    func sessionRevoked(hash: String, replacedBy: String?) {
-        for session in sessions.sessions(hash: hash) {
-            if let replacedBy { sessions.rename(session, to: replacedBy) } else { session.close(.sessionEnded) }
-        }
-    }
-
-    /// A session was found alive, until then.
-    func sessionAlive(hash: String, expiresAt: Timestamp) {
-        for session in sessions.sessions(hash: hash) { session.sessionContinues(hash: hash, expiresAt: expiresAt) }
     }
 
     /// Closes the connections of some users.
@@ -213,17 +214,13 @@ final class GatewayShard {
         let isPingTurn = sweepTick / Self.sweepsPerHalfInterval % 2 == 0
         sweepTick += 1
         let silentSince = loop.now - Int64(limits.pingMilliseconds) * 5 / 2
-        let now = Timestamp.now()
-        var expired: [String] = []
         for session in sessions.all where session.id.number % Self.sweepsPerHalfInterval == slot {
             if session.lastHeard < silentSince {
                 session.close(.heartbeat)
             } else if isPingTurn {
                 session.ping()
             }
-            if session.expiresAt <= now { expired.append(session.sessionHash) }
         }
-        if !expired.isEmpty { onExpired?(expired) }
     }
 
     /// A session was sent something since its last ping: it is pinged soon, so that what it has taken is known when it
@@ -241,7 +238,7 @@ final class GatewayShard {
         for session in sessions { session.ping() }
     }
 
-    /// Told of sessions that may have run out, to ask for again.
+    /// Told of sessions that have run out, or soon will, to ask about.
     var onExpired: (([String]) -> Void)?
 
     // MARK: - Stop

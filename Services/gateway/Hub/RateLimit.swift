@@ -1,3 +1,26 @@
+/// Counts events in windows, each of which begins with the first event after the one before.
+///
+/// Pure; time is a parameter, in milliseconds of a monotonic clock.
+struct FixedWindow {
+    private let milliseconds: Int64
+    private var since = Int64.min / 2
+    private var count = 0
+
+    init(milliseconds: Int64) { self.milliseconds = milliseconds }
+
+    /// Counts one event.
+    ///
+    /// - Returns: How many the window has, with this one.
+    mutating func take(now: Int64) -> Int {
+        if now - since > milliseconds {
+            since = now
+            count = 0
+        }
+        count += 1
+        return count
+    }
+}
+
 /// A token bucket: so many events a second after a burst.
 ///
 /// Pure; time is a parameter, in milliseconds of a monotonic clock.

@@ -49,10 +49,10 @@ struct SessionTable {
         return (true, true)
     }
 
-    /// A session goes on under a refreshed id.
-    mutating func rename(_ session: ClientSession, to hash: String) {
+    /// A session goes on under a refreshed id, or a socket under another session.
+    mutating func rename(_ session: ClientSession, to hash: String, expiresAt: Timestamp) {
         forget(session)
-        session.sessionContinues(hash: hash, expiresAt: session.expiresAt)
+        session.sessionContinues(hash: hash, expiresAt: expiresAt)
         byHash[hash, default: []].append(session.id.number)
     }
 

@@ -25,7 +25,20 @@ final class SessionWatch: Sendable {
         self.sessions = sessions
     }
 
-    /// Their expiry has come: perhaps they live on.
+    /// Has the gateway told of what the feed says, and itself of what the gateway's shards doubt.
+    func keep(_ gateway: Gateway) {
+        sessions.observe(
+            onRevoked: { gateway.sessionRevoked(hash: $0.sessionHash, replacedBy: $0.replacedBy) },
+            onUserChanged: { gateway.directory.forget($0) },
+            onReset: {
+                gateway.directory.forgetAll()
+                self.doubtAll()
+            }
+        )
+        gateway.onEachLoop { shard in shard.onExpired = { self.doubt($0) } }
+    }
+
+    /// Their expiry has come, or nears: perhaps they live on.
     func doubt(_ hashes: [String]) { state.withLock { $0.doubtful.formUnion(hashes) } }
 
     /// Revocations may have been missed.

@@ -23,14 +23,13 @@ struct VerifiedHandshake: Sendable {
 /// `user_type` are not the session's or the `Origin` is not allowed, 429 or 503 over a limit.
 struct HandshakeRoute: RouteGroup {
     let gateway: Gateway
-    let sessions: SessionVerifier
     let origins: OriginPolicy
 
     func register(in router: inout Router) {
         router.add(.get, "/ws") { request in try await open(request) }
     }
 
-    private func open(_ request: Request) async throws -> Response {
+    func open(_ request: Request) async throws -> Response {
         let accept = try Handshake.check(
             method: request.method.rawValue,
             isHTTP11: request.head.minorVersion >= 1,
@@ -57,22 +56,9 @@ struct HandshakeRoute: RouteGroup {
         guard !gateway.isDraining else {
             throw Problem(503, .draining, "this gateway is stopping", headers: [Problem.Header("Retry-After", "1")])
         }
-        // The gateway's table knows the session before auth is asked: a revocation that comes meanwhile wins (R12).
-        let hash = SessionVerifier.hash(ofSessionID: sessionID)
-        gateway.revocations.begin(hash)
         let accountMark = gateway.directory.mark
+        let session = try await gateway.entrance.verify(sessionID, requestID: request.id)
         do {
-            try checkFeed()
-            guard let session = try await sessions.verify(sessionID: sessionID, requestID: request.id) else {
-                throw Problem(
-                    401,
-                    .sessionEnded,
-                    "session_id: has ended or never was",
-                    headers: [.init("WWW-Authenticate", "Bearer")]
-                )
-            }
-            // Auth may have gone while it was asked, and what answered is the cache.
-            try checkFeed()
             let query = request.query
             guard query["sync"].map({ ["0", "1"].contains($0) }) ?? true else {
                 throw Problem.badRequest("sync: must be 0 or 1")
@@ -86,20 +72,15 @@ struct HandshakeRoute: RouteGroup {
             return VerifiedHandshake(
                 identity: Identity(userID: session.userID, userName: session.userName, userType: session.userType),
                 remoteAddress: address,
-                sessionHash: hash,
+                sessionHash: session.hash,
                 expiresAt: session.expiresAt,
                 accountMark: accountMark,
                 awaitsSync: query["sync"] == "1"
             )
         } catch {
-            _ = gateway.revocations.end(hash)
+            _ = gateway.entrance.pending.end(session.hash)
             throw error
         }
-    }
-
-    /// Without the feed a session's end would not be heard of.
-    private func checkFeed() throws(Problem) {
-        guard sessions.isFeedFresh else { throw .unavailable("auth does not answer") }
     }
 
     private func response(_ accept: String, _ handshake: VerifiedHandshake) -> Response {
@@ -107,7 +88,7 @@ struct HandshakeRoute: RouteGroup {
         let upgrade = StreamUpgrade(
             take: { connection in gateway.attach(connection, handshake) },
             abandoned: {
-                _ = gateway.revocations.end(handshake.sessionHash)
+                _ = gateway.entrance.pending.end(handshake.sessionHash)
                 gateway.admission.leave(handshake.remoteAddress)
             }
         )

@@ -50,10 +50,10 @@ package enum SessionCredential {
         return nil
     }
 
-    /// Session ids are visible ASCII; anything else was never issued.
-    private static func usable(_ text: String) -> String? {
-        let bytes = text.utf8
-        guard (1...bytesMax).contains(bytes.count), bytes.allSatisfy({ (0x21...0x7E).contains($0) }) else { return nil }
-        return text
+    /// Whether `text` may be a session's id: they are visible ASCII, and anything else was never issued.
+    package static func isUsable(_ text: String) -> Bool {
+        (1...bytesMax).contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
+
+    private static func usable(_ text: String) -> String? { isUsable(text) ? text : nil }
 }

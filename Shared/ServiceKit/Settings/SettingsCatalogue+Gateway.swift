@@ -4,7 +4,7 @@ extension SettingsCatalogue {
         gatewayListen, gatewayID, gatewayURL, gatewayConnectionsMax, gatewayConnectionsPerAddress,
         gatewayConnectionsPerUser, gatewayMessageRate, gatewayMessageBurst, gatewayFrameBytesMax,
         gatewayOutboundBytesMax, gatewayPingInterval, gatewayHeartbeatInterval, gatewayCommitInterval,
-        gatewayDrainSpread, gatewaySyncTimeout, gatewayPresenceInterval,
+        gatewayDrainSpread, gatewaySyncTimeout, gatewayPresenceInterval, gatewaySessionWarning,
     ]
 
     package static let gatewayListen = Setting.address(
@@ -116,5 +116,12 @@ extension SettingsCatalogue {
         default: 500,
         in: 10...60_000,
         "between two batches of presence news to agents"
+    )
+
+    package static let gatewaySessionWarning = Setting.integer(
+        "gateway.session_warning_s",
+        default: 300,
+        in: 1...86_400,
+        "seconds before a session ends that its clients are told, if nothing has lengthened it by then"
     )
 }

@@ -1,12 +1,12 @@
 import Core
 import Synchronization
 
-/// Sessions of handshakes under way, so that a revocation that comes while auth is being asked is not
+/// Sessions that auth is being asked about for a socket, so that a revocation that comes meanwhile is not
 /// lost (DESIGN R12).
 ///
 /// And the successors of sessions refreshed lately: an old id is good for some seconds more, and a socket opened with
 /// it belongs to the new one, with which it has to end.
-final class PendingHandshakes: Sendable {
+final class PendingSessions: Sendable {
     /// How long successors are remembered: longer than auth lets an old id live.
     static let memoryMilliseconds: Int64 = 60_000
     /// The most successors remembered; beyond it the oldest are forgotten.
@@ -38,7 +38,7 @@ final class PendingHandshakes: Sendable {
     /// - Parameter now: A monotonic clock, in milliseconds.
     init(now: @escaping @Sendable () -> Int64 = { Monotonic.milliseconds() }) { self.now = now }
 
-    /// A handshake begins; bounded by the gateway's connection limit, which it has passed.
+    /// Auth is to be asked; bounded by the gateway's connections, each of which asks about one at a time.
     func begin(_ hash: String) {
         state.withLock { $0.entries[hash, default: Entry()].count += 1 }
     }
@@ -70,7 +70,7 @@ final class PendingHandshakes: Sendable {
         }
     }
 
-    /// The handshake has ended, well or not.
+    /// The socket goes over to the session, or does not: once for each `begin`.
     func end(_ hash: String) -> Verdict {
         state.withLock { state in
             guard var entry = state.entries[hash] else { return .alive }
@@ -91,9 +91,9 @@ final class PendingHandshakes: Sendable {
     }
 }
 
-extension PendingHandshakes.Verdict {
-    /// The session that the connection belongs to now.
-    func hash(of handshake: VerifiedHandshake) -> String {
-        if case .replaced(let successor) = self { successor } else { handshake.sessionHash }
+extension PendingSessions.Verdict {
+    /// The session that a socket belongs to now, of which auth said that it is alive.
+    func hash(of verified: String) -> String {
+        if case .replaced(let successor) = self { successor } else { verified }
     }
 }
