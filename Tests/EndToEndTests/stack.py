@@ -215,12 +215,12 @@ class Stack:
     def start(self):
         if self.demo_users:
             self.run("auth", "create-demo-users")
+            self.secrets.update(password for password, _ in DEMO.values() if len(password) > 8)
         for name in SERVICES:
             self.processes[name].start(wait=False)
         for name in SERVICES:
             self.processes[name].wait_ready()
         self.processes["nginx"].start()
-        self.secrets.update(password for password, _ in DEMO.values() if len(password) > 8)
         return self
 
     def stop(self):
