@@ -49,13 +49,18 @@ enum GatewayMain {
                 await parts.presence.end()
             }
             await log.close()
+            await parts.audit.flush(within: auditPatience)
         }
     }
+
+    /// How long a stop waits for auth to take what it was not told yet.
+    private static let auditPatience = Duration.seconds(2)
 
     private struct Parts: Sendable {
         let gateway: Gateway
         let presence: PresenceLink
         let outbox: OutboxLink
+        let audit: AuditLink
     }
 
     private static func makeParts(
@@ -77,6 +82,11 @@ enum GatewayMain {
             connections: { admission.total }
         )
         let fileGrants = FileGrants(files: process.makeClient("files", SettingsCatalogue.filesURL))
+        let audit = AuditLink(
+            auth: process.makeClient("auth", SettingsCatalogue.authURL),
+            log: process.log,
+            metrics: metrics
+        )
         let gateway = Gateway(
             loops: process.loops,
             shared: .init(
@@ -90,11 +100,12 @@ enum GatewayMain {
                 presence: presence,
                 people: PresenceDirectory(presence: presenceClient),
                 queue: QueueBoard(),
-                entrance: SessionEntrance(sessions: sessions)
+                entrance: SessionEntrance(sessions: sessions),
+                audit: audit
             )
         )
         let outbox = OutboxLink(log: log, presence: presenceClient, fileGrants: fileGrants) { gateway.tell($0) }
-        return Parts(gateway: gateway, presence: presence, outbox: outbox)
+        return Parts(gateway: gateway, presence: presence, outbox: outbox, audit: audit)
     }
 
     private static func makeRouter(
@@ -107,7 +118,7 @@ enum GatewayMain {
     ) throws -> Router {
         var router = Router()
         router.mount(HandshakeRoute(gateway: parts.gateway, origins: OriginPolicy(process.settings)))
-        router.mount(MessageRoutes(log: log, sessions: sessions, directory: directory, audit: process.log))
+        router.mount(MessageRoutes(log: log, sessions: sessions, directory: directory, audit: parts.audit))
         router.mount(ConversationRoutes(log: log, outbox: parts.outbox, sessions: sessions))
         router.mount(try ConfigRoutes(process.settings, limits: config.limits))
         return router
@@ -125,6 +136,7 @@ enum GatewayMain {
         let watch = SessionWatch(auth: auth, sessions: sessions)
         watch.keep(gateway)
         process.background("session_watch") { await watch.run(gateway) }
+        process.background("audit") { await parts.audit.run() }
         process.background("outbox") { await outbox.run() }
         process.background("presence_news") { await gateway.publishNews(every: config.presenceInterval) }
         process.background("presence") {

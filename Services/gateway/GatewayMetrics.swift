@@ -12,6 +12,7 @@ struct GatewayMetrics: Sendable {
     private let repeated: Counter
     private let failed: Counter
     private let deliveries: Counter
+    private let auditsDropped: Counter
     private let refused: CounterFamily
     private let closings: CounterFamily
 
@@ -22,6 +23,10 @@ struct GatewayMetrics: Sendable {
         repeated = metrics.counter("gateway_messages_repeated_total", help: "Messages that were stored before.")
         failed = metrics.counter("gateway_messages_failed_total", help: "Messages that could not be stored.")
         deliveries = metrics.counter("gateway_deliveries_total", help: "Committed entries offered to other devices.")
+        auditsDropped = metrics.counter(
+            "gateway_audit_dropped_total",
+            help: "Reads of conversations that auth was not told of."
+        )
         refused = metrics.counters(
             "gateway_frames_refused_total",
             help: "Frames answered with Error.",
@@ -48,6 +53,8 @@ struct GatewayMetrics: Sendable {
     }
 
     func delivered(_ count: Int) { deliveries.increment(by: count) }
+
+    func auditDropped(_ count: Int) { auditsDropped.increment(by: count) }
 
     func frameRefused(_ code: ProblemCode) { refused.with(code.rawValue).increment() }
 

@@ -19,6 +19,7 @@ final class GatewayFixture: Sendable {
     let auth = SessionStub()
     let clocks = ShiftedClocks()
     let sessions: SessionVerifier
+    let audit: AuditLink
     private let watch: SessionWatch
     private let heard = HeardNumber()
     let log: SQLiteConversationLog
@@ -144,6 +145,7 @@ final class GatewayFixture: Sendable {
             metrics: process.metrics,
             now: { clocks.monotonic }
         )
+        audit = AuditLink(auth: client, log: quiet, metrics: metrics)
         watch = SessionWatch(auth: client, sessions: sessions)
         let gateway = Gateway(
             loops: process.loops,
@@ -159,6 +161,7 @@ final class GatewayFixture: Sendable {
                 people: PresenceDirectory(presence: client),
                 queue: QueueBoard(),
                 entrance: SessionEntrance(sessions: sessions),
+                audit: audit,
                 wallClock: { clocks.wall }
             )
         )
@@ -166,11 +169,30 @@ final class GatewayFixture: Sendable {
         outbox = OutboxLink(log: log, presence: client, fileGrants: fileGrants) { gateway.tell($0) }
         relay.connect(gateway, outbox)
         door.connect(gateway)
+        process.background("audit") { [audit] in await audit.run() }
         process.background("outbox") { [outbox] in await outbox.run() }
     }
 
     /// Closes the connections as a stop does.
     func drain() async { await gateway.drain(over: .milliseconds(1)) }
+
+    /// The value of a metric.
+    func metric(_ name: String) -> String? {
+        process.metrics.text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+            .map { String($0.dropFirst(name.count + 1)) }
+    }
+
+    /// What `GET /api/messages` answers.
+    func messages(_ query: String, _ sessionID: String) async -> Response {
+        var router = Router()
+        router.mount(MessageRoutes(log: log, sessions: sessions, directory: gateway.directory, audit: audit))
+        let head = RequestHead(
+            method: .get,
+            target: "/api/messages?\(query)",
+            headers: ["X-Session-Id": sessionID]
+        )
+        return await router.respond(to: Request(head: head, remoteAddress: "192.0.2.7", id: "r7"))
+    }
 
     /// Customers' places reach every loop, past the board.
     func tell(_ places: [QueuePlace]) { gateway.onEachLoop { $0.tell(places) } }

@@ -21,8 +21,13 @@ final class SessionStub: RouteGroup, Sendable {
         var verifications = 0
         /// What was asked by hash, and for how long what is alive lives then.
         var checks: [[String]] = []
+        var checksRefused = 0
         var checkedExpiry: Timestamp?
+        /// Reports that were taken, and how many were refused.
         var reports: [AuditReport] = []
+        var reportsRefused = 0
+        /// Whether reports are answered 422.
+        var refusesReports = false
     }
 
     private let state = Mutex(State())
@@ -79,6 +84,7 @@ final class SessionStub: RouteGroup, Sendable {
     private func check(_ request: Request) async throws -> Response {
         let body = try await request.json(SessionCheckRequest.self)
         let answer = try state.withLock { state in
+            if state.isAway { state.checksRefused += 1 }
             guard !state.isAway else { throw Problem.unavailable("away") }
             state.checks.append(body.sessionHashes)
             let alive = state.sessions.compactMap { sessionID, session in
@@ -111,7 +117,9 @@ final class SessionStub: RouteGroup, Sendable {
     private func audit(_ request: Request) async throws -> Response {
         let report = try await request.json(AuditReport.self, upTo: 1 << 20)
         try state.withLock { state in
+            if state.isAway || state.refusesReports { state.reportsRefused += 1 }
             guard !state.isAway else { throw Problem.unavailable("away") }
+            guard !state.refusesReports else { throw Problem.invalidField("entries", "must be others") }
             state.reports.append(report)
         }
         return Response(.noContent)

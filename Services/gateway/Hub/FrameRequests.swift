@@ -19,6 +19,7 @@ final class FrameRequests {
     private let directory: UserDirectory
     private let people: PresenceDirectory
     private let entrance: SessionEntrance
+    private let audit: AuditLink
     private let tell: Tell
 
     init(
@@ -26,12 +27,14 @@ final class FrameRequests {
         directory: UserDirectory,
         people: PresenceDirectory,
         entrance: SessionEntrance,
+        audit: AuditLink,
         tell: @escaping Tell
     ) {
         self.log = log
         self.directory = directory
         self.people = people
         self.entrance = entrance
+        self.audit = audit
         self.tell = tell
     }
 
@@ -55,9 +58,10 @@ final class FrameRequests {
 
     /// `HistoryRequest`: a page, as over REST.
     func history(_ frame: HistoryFrame, _ echo: FrameEcho, from session: ClientSession) {
-        let identity = session.identity
-        session.ask(echo) { [log, directory] () async throws(FrameProblem) -> (String, EntryPage) in
+        let (identity, address) = (session.identity, session.remoteAddress)
+        session.ask(echo) { [log, directory, audit] () async throws(FrameProblem) -> (String, EntryPage) in
             let conversationID = try await Self.conversation(frame.conversationID, frame.with, identity, directory)
+            audit.read(conversationID, by: identity, from: address)
             let page: EntryPage = try await log.answer {
                 log.read(
                     conversationID,

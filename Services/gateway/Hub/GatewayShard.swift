@@ -49,6 +49,7 @@ final class GatewayShard {
         let people: PresenceDirectory
         let queue: QueueBoard
         let entrance: SessionEntrance
+        let audit: AuditLink
         var wallClock: @Sendable () -> Timestamp = { .now() }
     }
 
@@ -81,6 +82,7 @@ final class GatewayShard {
             directory: shared.directory,
             people: shared.people,
             entrance: shared.entrance,
+            audit: shared.audit,
             tell: tell
         )
     }

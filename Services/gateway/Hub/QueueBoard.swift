@@ -22,8 +22,8 @@ struct QueuePlace: Sendable, Equatable {
 
 /// Where customers stand in the queue, as presence has said last: by an answer about one, or by the whole queue.
 ///
-/// The two come on different ways and overtake each other, so of two places the one of the newer queue holds. Bounded by
-/// presence's queue.
+/// The two come on different ways and overtake each other, so of two places the one of the newer queue holds. Bounded
+/// by presence's queue.
 final class QueueBoard: Sendable {
     private struct State {
         var places: [String: QueuePlace] = [:]

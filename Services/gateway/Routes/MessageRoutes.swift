@@ -9,8 +9,7 @@ struct MessageRoutes: RouteGroup {
     let log: any ConversationLog
     let sessions: SessionVerifier
     let directory: UserDirectory
-    /// Agents' reads of conversations are logged.
-    let audit: Log
+    let audit: AuditLink
 
     func register(in router: inout Router) {
         router.add(.get, "/api/messages") { request in try await page(request) }
@@ -26,15 +25,7 @@ struct MessageRoutes: RouteGroup {
         if before != nil, after != nil { throw Problem.badRequest("before, after: give one of them") }
         let conversationID = try await conversation(query, identity)
         let range = after.map(EntryRange.after) ?? .before(before)
-        if session.userType == .agent {
-            audit.info(
-                "conversation_read",
-                [
-                    "user_id": .string(session.userID), "conversation_id": .string(conversationID),
-                    "request_id": .string(request.id),
-                ]
-            )
-        }
+        audit.read(conversationID, by: identity, from: request.remoteAddress, requestID: request.id)
         let page = try await log.page(conversationID, range, limit: limit, bytesMax: Self.bytesMax)
         var bytes = ByteQueue()
         bytes.append("{")

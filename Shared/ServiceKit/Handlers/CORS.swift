@@ -4,8 +4,8 @@ package import HTTP
 /// Answers browsers' cross-origin questions (the Fetch standard's CORS protocol) from the allow-list.
 ///
 /// A preflight from an origin that is not allowed gets 403; any other request is served, without the fields that
-/// would let the page read the answer, and without its cookies, which the browser adds whoever asks: `SameSite` does not
-/// keep them from the pages of another port or subdomain. Never `*` together with credentials.
+/// would let the page read the answer, and without its cookies, which the browser adds whoever asks: `SameSite` does
+/// not keep them from the pages of another port or subdomain. Never `*` together with credentials.
 package struct CORS: Sendable {
     private let policy: OriginPolicy
 

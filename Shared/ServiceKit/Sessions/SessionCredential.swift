@@ -4,8 +4,8 @@ package import HTTP
 ///
 /// `X-Session-Id`, or `Authorization: Bearer`, or the cookie `session_id`. The cookie comes by itself with whatever a
 /// foreign page makes the browser send, so it counts for safe methods only, and for a WebSocket handshake only with
-/// an allowed `Origin`; `CORS` takes it away from pages that may not send credentials. A WebSocket's query may carry `session_id` or `session_token`, since browsers cannot add header
-/// fields there.
+/// an allowed `Origin`; `CORS` takes it away from pages that may not send credentials. A WebSocket's query may carry
+/// `session_id` or `session_token`, since browsers cannot add header fields there.
 package enum SessionCredential {
     /// The longest session id, in bytes.
     package static let bytesMax = 256

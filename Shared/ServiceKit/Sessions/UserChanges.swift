@@ -1,7 +1,7 @@
 /// Which accounts have changed, so that what was asked about them before is not kept after: pure.
 ///
-/// Take `mark` before asking; the answer may be kept as long as the user is unchanged since. Takes constant time, and is
-/// bounded: when more have changed than it holds, everybody counts as changed.
+/// Take `mark` before asking; the answer may be kept as long as the user is unchanged since. Takes constant time, and
+/// is bounded: when more have changed than it holds, everybody counts as changed.
 package struct UserChanges: Sendable {
     /// The most users held.
     package static let usersMax = 10_000
