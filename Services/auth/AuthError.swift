@@ -24,12 +24,12 @@ enum AuthError: Error, Sendable, Equatable {
     case guestsDisabled, exchangeDisabled
     /// As many guests as there may be.
     case tooManyGuests
-    /// The token is not one to log in with, and why.
-    case invalidToken(rule: String)
     /// The token's account cannot be logged in to.
     case accountUnusable
     /// The user id is, or was, somebody's.
     case userExists(String)
+    /// A token of the site's login is not accepted.
+    case invalidToken(rule: String)
     /// A member breaks a rule.
     case invalidField(String, rule: String)
 }
@@ -68,11 +68,11 @@ extension AuthError: ProblemConvertible {
         case .guestsDisabled: return Problem(403, .guestsDisabled, "guests are turned off; log in")
         case .exchangeDisabled: return Problem(403, .exchangeDisabled, "tokens of another site are not taken here")
         case .tooManyGuests: return .unavailable("too many guests", retryAfterSeconds: 60)
-        case .invalidToken(let rule):
-            return Problem(401, .invalidToken, "token: \(rule)", headers: [Self.challenge])
         case .accountUnusable: return .forbidden("token: its account cannot be logged in to")
         case .userExists(let userID):
             return Problem(409, .userExists, "user_id: \(userID) is taken, or was given out before")
+        case .invalidToken(let rule):
+            return Problem(401, .invalidToken, "token: \(rule)", headers: [Self.challenge])
         case .invalidField(let field, let rule): return .invalidField(field, rule)
         }
     }

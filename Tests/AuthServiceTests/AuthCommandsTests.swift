@@ -86,18 +86,21 @@ struct AuthCommandsTests {
         #expect(try #require(try await commands.store.account("a")).capacity == capacity)
     }
 
-    @Test(
-        "passwords: 8 characters, not the name, not a common one",
-        arguments: [
-            ("1234567", false), ("éèêëàâäü", true), ("password", false), ("PassWord123", false),
-            ("aaaaaaaaaaaa", false),
-            ("alice-in-w", false), ("ALICE-IN-W", false), ("Alice W.", false), ("correct horse", true),
-            ("a\u{0}bcdefgh", false),
-        ]
-    )
-    func passwordRules(password: String, isFine: Bool) {
-        let broken = PasswordRules().check(password, userID: "alice-in-w", userName: "alice w.")
-        #expect((broken == nil) == isFine)
+    @Test("create-user refuses a bad password or name, naming the rule; the name is kept trimmed and composed")
+    func rules() async throws {
+        let line = ["--user-id", "a", "--user-type", "Kehu", "--password-stdin"]
+        let weak = try await commands(password: "PassWord123")
+        await #expect(
+            throws: AuthError.invalidField("password", rule: "must not be one of the most common passwords")
+        ) { try await weak.createUser(line) }
+        let commands = try await commands(password: "cafe\u{301} au lait")
+        await #expect(throws: AuthError.invalidField("user_name", rule: Account.userNameRule)) {
+            try await commands.createUser(line + ["--user-name", "a\u{202E}b"])
+        }
+        try await commands.createUser(line + ["--user-name", " Zoe\u{308} "])
+        let account = try #require(try await commands.store.account("a"))
+        #expect(account.userName.unicodeScalars.elementsEqual("Zo\u{EB}".unicodeScalars))
+        #expect(try await commands.hasher.verify("caf\u{E9} au lait", stored: account.passwordHash))
     }
 
     @Test("list-users prints a line for each account, filtered")

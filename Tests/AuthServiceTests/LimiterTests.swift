@@ -36,7 +36,7 @@ struct FailureTableTests {
         var table = FailureTable(failuresMax: 3, windowMilliseconds: Self.window, keysMax: 10)
         for now in 0..<1000 { table.count("a", now: Int64(now)) }
         #expect(table.heldCount("a") == 13)
-        #expect(table.wait("a", now: 999) == Self.window - 11)
+        #expect(table.wait("a", now: 999) == Self.window - 12)
         #expect(table.wait("a", now: 999 + Self.window) == nil)
     }
 

@@ -1,5 +1,6 @@
 import Core
 import Crypto
+import Foundation
 import Testing
 
 @Suite("Constant-time comparison")
@@ -159,6 +160,20 @@ struct PasswordHasherTests {
         await #expect(throws: PasswordHasherError.password(.storedHashMalformed)) {
             try await hasher.verify("a", stored: "*")
         }
+    }
+
+    @Test("hashes on threads that give way to all others")
+    func priority() async throws {
+        let hasher = try PasswordHasher(cost: 1)
+        _ = try await hasher.hash("password")
+        // The 19th field of proc_pid_stat(5), counted from behind the name in parentheses.
+        let nices = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").compactMap { task in
+            let line = try? String(contentsOfFile: "/proc/self/task/\(task)/stat", encoding: .utf8)
+            return line?.split(separator: ")").last?.split(separator: " ")[16]
+        }
+        #expect(nices.contains("5"), "\(nices)")
+        #expect(nices.contains { $0 != "5" }, "\(nices)")
+        #expect(hasher.requestCount == 0)
     }
 
     @Test("refuses everything once stopped")

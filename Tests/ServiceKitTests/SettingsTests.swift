@@ -81,6 +81,34 @@ struct SettingsTests {
         #expect(!SettingsHelp.text(for: nil).contains(development[SettingsCatalogue.internalToken]))
     }
 
+    @Test("a setting without a default is nothing until it is given; a secret among them is never shown")
+    func optionalSettings() throws {
+        let without = try settings(nil)
+        #expect(without[SettingsCatalogue.authExchangeSecret] == nil)
+        #expect(without[SettingsCatalogue.authCommonPasswordsFile] == nil)
+        let secret = String(repeating: "s", count: 32)
+        let with = try settings(
+            #"{"auth":{"exchange_secret":"\#(secret)","exchange_audience":"chat","common_passwords_file":"/p"}}"#
+        )
+        #expect(with[SettingsCatalogue.authExchangeSecret] == secret)
+        #expect(with[SettingsCatalogue.authExchangeAudience] == "chat")
+        #expect(with[SettingsCatalogue.authCommonPasswordsFile] == "/p")
+        let short = problems(#"{"auth":{"exchange_secret":"\#(secret.dropLast())"}}"#)
+        #expect(short == ["auth.exchange_secret = ***: must be a secret of 32 to 4096 visible ASCII characters"])
+    }
+
+    @Test("the previous secret of the exchange goes with a present one only")
+    func previousExchangeSecret() {
+        let secret = String(repeating: "s", count: 32)
+        #expect(
+            problems(#"{"auth":{"exchange_secret_previous":"\#(secret)"}}"#)
+                == ["auth.exchange_secret_previous = ***: only together with auth.exchange_secret"]
+        )
+        #expect(
+            problems(#"{"auth":{"exchange_secret_previous":"\#(secret)","exchange_secret":"\#(secret)"}}"#).isEmpty
+        )
+    }
+
     @Test("a file that is no JSON object is named as such", arguments: ["", "[]", "{", #"{"a":1"#, "null"])
     func brokenFile(json: String) {
         #expect(problems(json).contains { $0.hasPrefix("settings file: must be a JSON object") })

@@ -4,10 +4,11 @@ import Foundation
 struct CommonPasswords: Sendable {
     private let added: Set<String>
 
-    /// The longest list that is read.
-    static let linesMax = 1_000_000
-    /// The largest file, in bytes.
-    static let fileBytesMax = 33_554_432
+    /// How much of a file is taken.
+    struct FileLimits: Sendable {
+        var linesMax = 1_000_000
+        var bytesMax = 33_554_432
+    }
 
     /// Why a file cannot be used.
     struct FileError: Error, Equatable, CustomStringConvertible {
@@ -23,22 +24,30 @@ struct CommonPasswords: Sendable {
     /// Lines that are empty, longer than a password can be, or no UTF-8 match none and are passed over.
     ///
     /// - Throws: `FileError` when the file cannot be read, is over a limit, or has no line to use.
-    init(file path: String) throws(FileError) {
-        let bytes = try Self.read(path)
-        let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        guard lines.count - (bytes.last == UInt8(ascii: "\n") ? 1 : 0) <= Self.linesMax else {
-            throw FileError(description: "must have at most \(Self.linesMax) lines")
-        }
+    init(file path: String, limits: FileLimits = FileLimits()) throws(FileError) {
+        let bytes = try Self.read(path, bytesMax: limits.bytesMax)
         var added: Set<String> = []
-        for line in lines {
-            let line = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
-            guard !line.isEmpty, line.count <= Self.lineBytesMax, !line.contains(0),
-                let text = String(validating: line, as: UTF8.self)
-            else { continue }
-            added.insert(PasswordRules.normalized(text).lowercased())
+        var count = 0
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let line = rest.prefix { $0 != UInt8(ascii: "\n") }
+            rest = rest[line.endIndex...].dropFirst()
+            count += 1
+            guard count <= limits.linesMax else {
+                throw FileError(description: "must have at most \(limits.linesMax) lines")
+            }
+            if let password = Self.password(line) { added.insert(password) }
         }
         guard !added.isEmpty else { throw FileError(description: "must have a password a line, in UTF-8") }
         self.added = added
+    }
+
+    private static func password(_ line: ArraySlice<UInt8>) -> String? {
+        let line = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
+        guard !line.isEmpty, line.count <= lineBytesMax, !line.contains(0),
+            let text = String(validating: line, as: UTF8.self)
+        else { return nil }
+        return PasswordRules.normalized(text).lowercased()
     }
 
     /// Whether the list has it.
@@ -49,11 +58,11 @@ struct CommonPasswords: Sendable {
     /// A longer line is no password.
     private static let lineBytesMax = 1024
 
-    private static func read(_ path: String) throws(FileError) -> [UInt8] {
-        guard let handle = FileHandle(forReadingAtPath: path), let data = try? handle.read(upToCount: fileBytesMax + 1)
+    private static func read(_ path: String, bytesMax: Int) throws(FileError) -> [UInt8] {
+        guard let handle = FileHandle(forReadingAtPath: path), let data = try? handle.read(upToCount: bytesMax + 1)
         else { throw FileError(description: "must be a file that can be read and is not empty") }
-        guard data.count <= fileBytesMax else {
-            throw FileError(description: "must have at most \(fileBytesMax) bytes")
+        guard data.count <= bytesMax else {
+            throw FileError(description: "must have at most \(bytesMax) bytes")
         }
         return Array(data)
     }

@@ -23,7 +23,9 @@ final class LoginLimiter: Sendable {
         var attemptsAtOnceMax = 32
         /// Logins from one network in a minute.
         var successesPerMinuteMax = 3000
-        /// Keys held of each kind. Of all their failures the hashing pool's speed is the limit: 60,000 in 15 minutes.
+        /// Keys held of each kind.
+        ///
+        /// What limits all their failures together is the pool's speed: some 60,000 hashes in 15 minutes.
         var keysMax = 10_000
     }
 

@@ -42,6 +42,8 @@ extension Setting where Value == String {
 }
 
 /// Settings without a default: not given, what they are for is off.
+///
+/// The readers wrap what they find once more: a plain `nil` would be a value, and a bad one would pass.
 extension Setting where Value == String? {
     /// Text of the given length in UTF-8 bytes.
     package static func optionalString(_ key: String, bytes: ClosedRange<Int>, _ doc: String) -> Setting {
@@ -51,12 +53,12 @@ extension Setting where Value == String? {
             default: nil,
             shown: "none",
             doc
-        ) { $0.string(bytes: bytes) }
+        ) { $0.string(bytes: bytes).map(Optional.some) }
     }
 
     /// A path in the file system; a relative one is resolved against the working directory.
     package static func optionalPath(_ key: String, _ doc: String) -> Setting {
-        Setting(key, rule: SettingInput.pathRule, default: nil, shown: "none", doc) { $0.path }
+        Setting(key, rule: SettingInput.pathRule, default: nil, shown: "none", doc) { $0.path.map(Optional.some) }
     }
 
     /// A secret, never shown.
@@ -68,7 +70,7 @@ extension Setting where Value == String? {
             shown: "none",
             isSecret: true,
             doc
-        ) { $0.secret(bytesMin: bytesMin) }
+        ) { $0.secret(bytesMin: bytesMin).map(Optional.some) }
     }
 }
 

@@ -7,7 +7,9 @@ extension SettingsCatalogue {
         authLoginAccountFailuresMax, authLoginAddressFailuresMax, authLoginAccountFailuresEverywhereMax,
         authLoginWindow, authLoginSuccessesPerMinuteMax,
         authExchangeSecret, authExchangeSecretPrevious, authExchangeAudience,
-    ] + authGuestSettings + authAuditSettings
+        authGuests, authGuestsPerMinuteMax, authGuestsMax, authGuestIdle, authGuestLifetime, authGuestRetention,
+        authAuditEntriesMax, authAuditAnonymousEntriesMax,
+    ]
 
     package static let authListen = Setting.address(
         "auth.listen",

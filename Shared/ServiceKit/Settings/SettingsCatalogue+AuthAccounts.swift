@@ -1,11 +1,5 @@
 /// The settings of guests and of the audit trail.
 extension SettingsCatalogue {
-    static let authGuestSettings: [any SettingDeclaration] = [
-        authGuests, authGuestsPerMinuteMax, authGuestsMax, authGuestIdle, authGuestLifetime, authGuestRetention,
-    ]
-
-    static let authAuditSettings: [any SettingDeclaration] = [authAuditEntriesMax, authAuditAnonymousEntriesMax]
-
     package static let authGuests = Setting.bool(
         "auth.guests",
         default: true,
