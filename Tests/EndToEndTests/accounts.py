@@ -1,6 +1,9 @@
 """Accounts of their own for one test, with random passwords, made by an administrator through nginx."""
 
+import base64
 import secrets
+
+FILE = {"file_name": "a.txt", "file_type": "text/plain", "file_data": base64.b64encode(b"hello").decode()}
 
 
 def random_password():
@@ -52,3 +55,7 @@ class Accounts:
         path = f"/api/users/{login['user_id']}/sessions"
         listed = self.done("GET", path, by=by or login)["sessions"]
         return [one["session"] for one in sorted(listed, key=lambda one: not one["current"])]
+
+    def upload(self, login):
+        """A file of a user's; its id."""
+        return self.done("POST", "/api/files/upload", FILE, by=login)["file_id"]

@@ -3,14 +3,13 @@
 Each cell of the table is a request through nginx with an account, a session and things of its own.
 """
 
-import base64
 import pathlib
 import re
 import secrets
 
 import pytest
 
-from accounts import Accounts, random_name, random_password
+from accounts import FILE, Accounts, random_name, random_password
 from http_client import assert_problem, filled, request
 from routing import FLOOR_SETTINGS, act, set_status, write
 from stack import ROOT, SERVICES
@@ -23,7 +22,6 @@ SETTINGS = {
 }
 ROLES = ("anonymous", "customer", "agent", "administrator")
 
-FILE = {"file_name": "a.txt", "file_type": "text/plain", "file_data": base64.b64encode(b"hello").decode()}
 LOGIN = {"username": "{other}", "password": "{other_password}", "user_type": "Kehu"}
 WRONG = {**LOGIN, "password": "not-this-one"}
 NEW_USER = {"user_id": "{new_name}", "user_type": "Kehu", "password": "{new_password}"}
@@ -214,16 +212,11 @@ class Names(dict):
     def _other_handle(self):
         return self.accounts.handles(self["other_login"])[0]
 
-    def _upload_of(self, login):
-        answer = self.scene.stack.http("POST", "/api/files/upload", json=FILE, session=login["session_id"])
-        assert answer.status == 201, answer
-        return answer.json["file_id"]
-
     def _file(self):
-        return self._upload_of(self["caller"])
+        return self.accounts.upload(self["caller"])
 
     def _other_file(self):
-        return self._upload_of(self["other_login"])
+        return self.accounts.upload(self["other_login"])
 
     def _mine(self):
         if self.role in ("anonymous", "customer"):
@@ -319,3 +312,41 @@ def test_internal_routes_are_for_services_only(stack, scene):
                 assert_problem(answer, 403, "forbidden")
     for path in ("/healthz", "/readyz", "/metrics", "/internal", "/internal/"):
         assert stack.http("GET", path, session=admin).status == 404, path
+
+
+# The cookie, which a browser adds by itself to whatever a page asks for
+
+FOREIGN = "http://evil.example"
+ALLOWED = "http://localhost:8004"
+
+
+@pytest.mark.parametrize(
+    "path", ["/auth/session", "/api/users/me", "/api/presence/me", "/api/conversations", "/api/files/none"]
+)
+def test_the_cookie_counts_for_pages_that_may_send_it(stack, scene, path):
+    login = scene.accounts.person()
+    own = f"http://127.0.0.1:{stack.port}"
+    cookie = {"Cookie": f"session_id={login['session_id']}"}
+    missing = path == "/api/files/none"
+    for origin, status in ((None, 200), (own, 200), (ALLOWED, 200), (FOREIGN, 401), ("null", 401)):
+        headers = {**cookie, **({"Origin": origin} if origin else {})}
+        answer = stack.http("GET", path, headers=headers)
+        assert answer.status == (404 if missing and status == 200 else status), (origin, answer)
+        assert (answer.header("Access-Control-Allow-Origin") == origin) is (status == 200), (origin, answer)
+    # A session in a header field was put there by a script that has it.
+    headers = {"X-Session-Id": login["session_id"], "Origin": FOREIGN}
+    assert stack.http("GET", path, headers=headers).status == (404 if missing else 200)
+
+
+def test_the_cookie_changes_nothing(stack, scene):
+    login = scene.accounts.person()
+    for method, path, body in (
+        ("PATCH", "/api/users/me", NAMED), ("DELETE", "/api/users/me/sessions", None),
+        ("POST", "/auth/session/refresh", None), ("PUT", "/api/presence/me", {"status": "Away"}),
+        ("POST", "/api/files/upload", FILE), ("POST", W + "/c:nobody-here/close", {}),
+    ):
+        answer = stack.http(method, path, json=body, headers={"Cookie": f"session_id={login['session_id']}"})
+        assert_problem(answer, 401)
+    # Nor does it log anybody out: a foreign page could do that.
+    assert stack.http("POST", "/auth/logout", headers={"Cookie": f"session_id={login['session_id']}"}).status == 422
+    assert scene.accounts.done("GET", "/api/users/me", by=login)["user_name"] == login["user_id"]

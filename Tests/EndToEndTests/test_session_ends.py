@@ -313,8 +313,8 @@ def test_a_socket_is_warned_and_goes_over_to_a_new_session(client):
             assert warning["expires_at"] == first["expires_at"]
             assert -0.5 < expiry(first) - time.time() - WARNED["gateway.session_warning_s"] < 1
             second = accounts.login(first)
-            chat.send({"type": "Session", "session_id": second["session_id"]})
-            renewed = chat.expect("System", code="session_renewed")
+            chat.send({"type": "Session", "session_id": second["session_id"], "client_id": "renewal"})
+            renewed = chat.expect("System", code="session_renewed", client_id="renewal")
             assert renewed["expires_at"] == second["expires_at"]
             assert silent.expect_closed(timeout=6) == 4401
             # The first session is over, and the socket is not.
