@@ -19,7 +19,21 @@ class Response:
         return f"<{self.status} {self.headers.get('Content-Type')} {self.body[:300]!r}>"
 
 
-def request(port, method, path, body=None, headers=None, json=None, session=None, timeout=30, host="127.0.0.1"):
+def filled(value, names):
+    """A path or a body with its `{names}` filled in."""
+    if isinstance(value, str):
+        return value.format_map(names)
+    if isinstance(value, dict):
+        return {filled(name, names): filled(member, names) for name, member in value.items()}
+    if isinstance(value, list):
+        return [filled(member, names) for member in value]
+    return value
+
+
+def request(
+    port, method, path, body=None, headers=None, json=None, session=None, timeout=30, host="127.0.0.1", source=None
+):
+    """`source` is the client's own address, such as 127.0.0.2."""
     headers = dict(headers or {})
     if json is not None:
         body = json_module.dumps(json).encode()
@@ -28,7 +42,9 @@ def request(port, method, path, body=None, headers=None, json=None, session=None
         body = body.encode()
     if session is not None:
         headers["X-Session-Id"] = session
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    connection = http.client.HTTPConnection(
+        host, port, timeout=timeout, source_address=(source, 0) if source else None
+    )
     try:
         connection.request(method, path, body=body, headers=headers)
         answer = connection.getresponse()

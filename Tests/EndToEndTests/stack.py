@@ -125,7 +125,8 @@ def stack_with(settings):
 
 
 class Stack:
-    def __init__(self, settings=None, environment=None):
+    def __init__(self, settings=None, environment=None, demo_users=True):
+        self.demo_users = demo_users
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="support-chat-test-"))
         # Workers of an nginx that was started by root have another user.
         self.directory.chmod(0o755)
@@ -212,13 +213,14 @@ class Stack:
         )
 
     def start(self):
-        self.run("auth", "create-demo-users")
+        if self.demo_users:
+            self.run("auth", "create-demo-users")
+            self.secrets.update(password for password, _ in DEMO.values() if len(password) > 8)
         for name in SERVICES:
             self.processes[name].start(wait=False)
         for name in SERVICES:
             self.processes[name].wait_ready()
         self.processes["nginx"].start()
-        self.secrets.update(password for password, _ in DEMO.values() if len(password) > 8)
         return self
 
     def stop(self):

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from chat_client import Chat, refused
-from http_client import assert_problem
+from http_client import assert_problem, filled
 from routing import FLOOR_SETTINGS, conversation_of, document, done, served, set_status, write
 from waiting import until
 
@@ -142,16 +142,6 @@ ROUTES = [
 ]
 
 
-def filled(value, names):
-    if isinstance(value, str):
-        return value.format(**names)
-    if isinstance(value, dict):
-        return {filled(name, names): filled(member, names) for name, member in value.items()}
-    if isinstance(value, list):
-        return [filled(member, names) for member in value]
-    return value
-
-
 def test_every_route_refuses_and_tells_nothing(scene):
     for method, path, body in ROUTES:
         answers = []
@@ -159,7 +149,7 @@ def test_every_route_refuses_and_tells_nothing(scene):
             names = scene.names(real)
             encoded = {name: quote(text, safe=":") for name, text in names.items()}
             answer = scene.stack.http(
-                method, path.format(**encoded), json=filled(body, names), session=scene.intruder["session_id"]
+                method, filled(path, encoded), json=filled(body, names), session=scene.intruder["session_id"]
             )
             what = f"{method} {path} {body}"
             assert 400 <= answer.status < 500, f"{what}: {answer}"
