@@ -36,17 +36,15 @@ func system(_ name: String, pkgConfig: String? = nil) -> Target {
     .systemLibrary(name: name, path: "Shared/\(name)", pkgConfig: pkgConfig)
 }
 
-func service(
-    _ name: String,
-    folder: String,
-    _ dependencies: [Target.Dependency],
-    documents: [String] = []
-) -> Target {
+/// What lies beside the sources of a service for its integrators.
+let documents = ["auth": ["API.md"], "gateway": ["PROTOCOL.md"]]
+
+func service(_ name: String, folder: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(
         name: name,
         dependencies: dependencies,
         path: "Services/\(folder)",
-        exclude: ["README.md"] + documents,
+        exclude: ["README.md"] + documents[folder, default: []],
         swiftSettings: settings
     )
 }
@@ -90,10 +88,10 @@ let package = Package(
         shared("ServiceKit", ["Core", "Crypto", "HTTP", "Net", "Transport", "Contracts"]),
         shared("TestSupport", ["Core", "HTTP", "Net", "Transport", "Storage"]),
 
-        service("AuthService", folder: "auth", kit, documents: ["API.md"]),
+        service("AuthService", folder: "auth", kit),
         service("FilesService", folder: "files", kit),
         service("PresenceService", folder: "presence", kit),
-        service("GatewayService", folder: "gateway", kit + ["WebSocket"], documents: ["PROTOCOL.md"]),
+        service("GatewayService", folder: "gateway", kit + ["WebSocket"]),
         .executableTarget(
             name: "WebSocketEcho",
             dependencies: ["Core", "HTTP", "WebSocket", "Net", "Transport", "ServiceKit"],

@@ -7,10 +7,13 @@ package enum PercentEncoding {
     ///   - plusIsSpace: Whether `+` stands for a space, as in forms and queries.
     /// - Returns: `nil` for a `%` without two hex digits, or bytes that are not UTF-8.
     package static func decode(_ text: some StringProtocol, plusIsSpace: Bool = false) -> String? {
+        decode(String(text), plusIsSpace)
+    }
+
+    /// The same for a whole string: generic code across modules is not specialised, and every path comes here.
+    private static func decode(_ text: String, _ plusIsSpace: Bool) -> String? {
         let source = text.utf8
-        guard source.contains(where: { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }) else {
-            return String(text)
-        }
+        guard source.contains(where: { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }) else { return text }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(source.count)
         var index = source.startIndex

@@ -268,7 +268,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         let token = event.data.u64
         let index = Int(token & 0xffff_ffff)
         guard slots[index].generation == UInt32(token >> 32), let channel = slots[index].channel else { return }
-        var readiness: Readiness = []
+        var readiness = Readiness()
         if event.events & (EPOLLIN.rawValue | EPOLLRDHUP.rawValue) != 0 { readiness.insert(.read) }
         if event.events & EPOLLOUT.rawValue != 0 { readiness.insert(.write) }
         if event.events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 { readiness.insert(.hangUp) }

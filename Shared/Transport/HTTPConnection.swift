@@ -145,7 +145,7 @@ final class HTTPConnection: Channel {
     /// Sets what the loop watches for, and the timer, by the state that the connection is in now.
     func update() {
         guard phase != .closed else { return }
-        var interest: Interest = []
+        var interest = Interest()
         if wantsInput { interest.insert(.read) }
         if isOutputBlocked { interest.insert(.write) }
         loop.update(descriptor: descriptor, interest)

@@ -70,10 +70,10 @@ struct VerifyFromMemoryTests {
                 #expect(try await Self.ask(auth, Self.request(#"{"session_id":"\#(one)"}"#)).isNow == isNow)
             }
         }
-        try await auth.sessions.logOut(id, requestID: "-")
+        try await auth.sessions.logOut(id, by: Actor())
         let (ended, isNow) = try await Self.ask(auth, Self.request(#"{"session_id":"\#(id)"}"#))
         #expect(!isNow && ended.text == #"{"active":false}"#)
-        auth.clock.advance(auth.sessions.limits.idleMilliseconds)
+        auth.clock.advance(auth.sessions.limits.users.idleMilliseconds)
         let expired = try await Self.ask(auth, Self.request(#"{"session_id":"\#(other)"}"#)).0
         #expect(expired.text == #"{"active":false}"#)
     }
@@ -83,12 +83,12 @@ struct VerifyFromMemoryTests {
         let auth = try await AuthFixture()
         let issued = try await auth.logIn()
         let request = Self.request(#"{"session_id":"\#(issued.id)"}"#)
-        auth.clock.advance(auth.sessions.limits.touchMilliseconds - 1000)
+        auth.clock.advance(auth.sessions.limits.users.touchMilliseconds - 1000)
         _ = try await Self.ask(auth, request)
         auth.clock.advance(1000)
         let (used, isNow) = try await Self.ask(auth, request)
         #expect(isNow)
-        let expiresAt = auth.clock.now.advanced(byMilliseconds: auth.sessions.limits.idleMilliseconds)
+        let expiresAt = auth.clock.now.advanced(byMilliseconds: auth.sessions.limits.users.idleMilliseconds)
         #expect(used.string("expires_at") == expiresAt.wire)
         auth.clock.advance(auth.sessions.limits.cacheAgeMilliseconds)
         #expect(try await !Self.ask(auth, request).isNow)

@@ -244,8 +244,8 @@ struct CORSTests {
         let seen = Mutex<Headers?>(nil)
         _ = try await CORS(policy).wrap { request in
             seen.withLock { $0 = request.headers }
-            return Response(.ok)
-        }(Fixtures.request(.get, "/x", headers))
+            return .now(.success(Response(.ok)))
+        }(Fixtures.request(.get, "/x", headers)).response()
         let reached = try #require(seen.withLock { $0 })
         #expect(reached.values("Cookie") == (expected ? ["a=1", "session_id=c"] : []))
         #expect(reached["X-Session-Id"] == "x", "what a page has to name itself is not a matter of trust")
