@@ -11,6 +11,8 @@ import socket
 import subprocess
 import tempfile
 
+from websockets.exceptions import InvalidStatus
+
 from chat_client import Chat
 from http_client import request
 from waiting import until
@@ -277,6 +279,14 @@ class Stack:
         )
         chat.welcome = chat.expect("Welcome")
         return chat
+
+    def takes(self, login):
+        """Whether its WebSocket can be opened just now."""
+        try:
+            self.chat(login).close()
+        except InvalidStatus:
+            return False
+        return True
 
     def history(self, session_id, query, limit=200):
         """All entries of a conversation, paged forwards."""

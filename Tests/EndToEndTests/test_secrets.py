@@ -195,7 +195,7 @@ class Run:
             runner.join(timeout=60)
             assert not runner.is_alive()
         until(lambda: self.accounts.login(self.person), f"{service} is back", timeout=20)
-        until(lambda: self.stack.chat(self.person).close() is None, f"{service} is back", timeout=20)
+        until(lambda: self.stack.takes(self.person), f"{service} is back", timeout=20)
 
     def unavailable(self):
         return (self.stack.directory / "nginx/logs/access.log").read_text().count('"status":503')

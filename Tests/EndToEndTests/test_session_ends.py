@@ -4,7 +4,6 @@ Each way is seen by two sockets of the session, one of Python's `websockets` and
 request to each service, all of which had verified the session before.
 """
 
-import contextlib
 import datetime
 import threading
 import time
@@ -61,10 +60,12 @@ class Watched:
         assert answers(self.stack, self.login) == REST
 
     def assert_over(self, since):
-        """`since` is when it had to be over; on the monotonic clock."""
+        """`since` is when it had to be over, on the monotonic clock; returns when the first socket was closed."""
+        closed = []
         for chat in self.chats:
             assert chat.expect_closed(timeout=5) == 4401
-            assert time.monotonic() - since < IN_FORCE_WITHIN, f"{type(chat).__name__} closed too late"
+            closed.append(time.monotonic())
+            assert closed[-1] - since < IN_FORCE_WITHIN, f"{type(chat).__name__} closed too late"
         until(
             lambda: set(answers(self.stack, self.login).values()) == {401}, "no service takes it",
             timeout=max(0.05, since + IN_FORCE_WITHIN - time.monotonic()),
@@ -76,6 +77,7 @@ class Watched:
         assert refusal.status_code == 401, refusal.body
         # It is over for good.
         assert set(answers(self.stack, self.login).values()) == {401}
+        return closed[0]
 
 
 # Each way: the session that ends is `mine`, `other` is another one of the same user. What they return says whether
@@ -236,40 +238,67 @@ def test_the_old_id_ends_its_successor_too(stack, accounts):
 
 # Expiry
 
-EXPIRY = {
-    "without use": {"auth.session_idle_s": 3},
-    "in any case": {"auth.session_lifetime_s": 3},
-}
+
+def seconds(time_on_the_wire):
+    """Since 1970."""
+    return datetime.datetime.fromisoformat(time_on_the_wire.replace("Z", "+00:00")).timestamp()
 
 
-@pytest.mark.parametrize("why", EXPIRY)
-def test_a_session_that_runs_out_closes_its_sockets(why):
-    # Uses count once a minute: within that time none of them lengthens a session.
-    with stack_with(EXPIRY[why]) as stack:
+def on_monotonic_clock(time_on_the_wire):
+    return time.monotonic() + seconds(time_on_the_wire) - time.time()
+
+
+def test_a_session_that_runs_out_closes_its_sockets():
+    with stack_with({"auth.session_lifetime_s": 3}) as stack:
         login = Accounts(stack).person()
         with Watched(stack, login) as watched:
-            left = expiry(login) - time.time()
-            assert left < 3
-            runs_out_at = time.monotonic() + left
+            runs_out_at = on_monotonic_clock(login["expires_at"])
+            assert runs_out_at - time.monotonic() < 3
+            watched.assert_lives()
+            assert watched.assert_over(runs_out_at) >= runs_out_at
+
+
+def test_use_lengthens_a_session_up_to_its_end():
+    # A use counts when the last one is half a second old.
+    with stack_with({"auth.session_idle_s": 2, "auth.session_lifetime_s": 6, "gateway.session_warning_s": 1}) as stack:
+        accounts = Accounts(stack)
+        unused, used, open_one = accounts.person(), accounts.person(), accounts.person()
+        for login in (unused, used, open_one):
+            assert answers(stack, login) == REST
+        ends = {
+            login["user_id"]: accounts.done("GET", "/api/users/me/sessions", by=login)["sessions"][0]["ends_at"]
+            for login in (used, open_one)
+        }
+        with Watched(stack, open_one) as watched:
+            late = seconds(unused["expires_at"]) + 2
+            until(
+                lambda: answers(stack, used) == REST and time.time() > late, "the idle time has passed", timeout=8,
+                interval=0.2,
+            )
+            assert set(answers(stack, unused).values()) == {401}
             for chat in watched.chats:
-                with contextlib.suppress(AssertionError):
-                    chat.expect_closed(timeout=0.1)
-                    raise RuntimeError("closed before its time")
-            watched.assert_over(runs_out_at)
-            assert time.monotonic() > runs_out_at
-
-
-def expiry(document):
-    """`expires_at` in seconds since 1970."""
-    return datetime.datetime.fromisoformat(document["expires_at"].replace("Z", "+00:00")).timestamp()
+                chat.settle()
+            # Its end does not move. That of `used` was the earlier one.
+            runs_out_at = on_monotonic_clock(ends[open_one["user_id"]])
+            assert watched.assert_over(runs_out_at) >= runs_out_at
+            assert time.time() > seconds(ends[used["user_id"]])
+            assert set(answers(stack, used).values()) == {401}
 
 
 # Races
 
 
-def test_a_login_that_races_a_password_reset_leaves_no_session(stack, accounts):
+RACES = {
+    "password reset": (20, lambda accounts, person: reset_the_password(accounts, person, None)),
+    "disabled": (10, lambda accounts, person: change(disabled=True)(accounts, person, None)),
+}
+
+
+@pytest.mark.parametrize("what", RACES)
+def test_a_login_that_races_it_leaves_no_session(stack, accounts, what):
+    rounds, end = RACES[what]
     won = 0
-    for _ in range(20):
+    for _ in range(rounds):
         person = accounts.create()
         outcomes = []
         barrier = threading.Barrier(6)
@@ -283,7 +312,7 @@ def test_a_login_that_races_a_password_reset_leaves_no_session(stack, accounts):
         for racer in racers:
             racer.start()
         barrier.wait(timeout=10)
-        accounts.done("PUT", f"/api/users/{person['user_id']}/password", {"new_password": random_password()})
+        end(accounts, person)
         for racer in racers:
             racer.join(timeout=30)
         assert len(outcomes) == 5
@@ -294,7 +323,7 @@ def test_a_login_that_races_a_password_reset_leaves_no_session(stack, accounts):
                 stack.secrets.add(outcome.json["session_id"])
                 assert_problem(stack.http("GET", "/auth/session", session=outcome.json["session_id"]), 401)
         assert accounts.done("GET", f"/api/users/{person['user_id']}/sessions") == {"sessions": []}
-    print(f"{won} of 100 logins came before the reset")
+    print(f"{won} of {rounds * 5} logins came before it")
 
 
 # In band: a socket that outlives its session
@@ -311,14 +340,14 @@ def test_a_socket_is_warned_and_goes_over_to_a_new_session(client):
             warning = chat.expect("System", code="session_expiring", timeout=5)
             assert set(warning) == {"type", "code", "message", "expires_at", "timestamp"}, warning
             assert warning["expires_at"] == first["expires_at"]
-            assert -0.5 < expiry(first) - time.time() - WARNED["gateway.session_warning_s"] < 1
+            assert -0.5 < seconds(first["expires_at"]) - time.time() - WARNED["gateway.session_warning_s"] < 1
             second = accounts.login(first)
             chat.send({"type": "Session", "session_id": second["session_id"], "client_id": "renewal"})
             renewed = chat.expect("System", code="session_renewed", client_id="renewal")
             assert renewed["expires_at"] == second["expires_at"]
             assert silent.expect_closed(timeout=6) == 4401
             # The first session is over, and the socket is not.
-            assert time.time() > expiry(first)
+            assert time.time() > seconds(first["expires_at"])
             write(chat, "still here")
             # Warned once for each time of expiry.
             warned = [frame["expires_at"] for frame in chat.seen if frame.get("code") == "session_expiring"]

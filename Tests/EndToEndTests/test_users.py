@@ -41,9 +41,10 @@ def errors(answer):
     document = assert_problem(answer, 422, "invalid_field")
     found = {error["pointer"]: error["detail"] for error in document["errors"]}
     assert len(found) == len(document["errors"])
-    # The detail says the same for those who read only that.
+    # The detail says the same for those who read only that; a pointer is escaped (RFC 6901).
     for pointer, rule in found.items():
-        assert f"{pointer.removeprefix('#/')}: {rule}" in document["detail"].split("; "), document
+        name = pointer.removeprefix("#/").replace("~1", "/").replace("~0", "~")
+        assert f"{name}: {rule}" in document["detail"].split("; "), document
     return found
 
 
