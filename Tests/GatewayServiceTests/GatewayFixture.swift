@@ -135,7 +135,10 @@ final class GatewayFixture: Sendable {
         router.mount(auth)
         router.add(.get, "/door") { try door.open($0) }
         router.add(.get, "/ws") { try await door.handshake($0) }
-        server = try process.listen(at: SettingsCatalogue.gatewayListen, router)
+        server = try process.listen(at: SettingsCatalogue.gatewayListen, router) { configuration in
+            // Of hundreds of tests that run at once each gets its turn when it does.
+            configuration.headerTimeout = .seconds(300)
+        }
         let client = process.makeClient("peers", try #require(BaseURL(parsing: "http://\(server.address)")))
         let fileGrants = FileGrants(files: client)
         let clocks = clocks
