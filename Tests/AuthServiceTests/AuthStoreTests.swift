@@ -113,7 +113,7 @@ struct AuthStoreTests {
         }
         func replace(_ old: String, _ new: String, _ nonce: UInt8) async throws -> [UInt8]? {
             try await store.replaceSession(
-                SessionHash(of: old),
+                session(old),
                 with: session(new),
                 nonce: [nonce],
                 graceEndsAt: now.advanced(byMilliseconds: 10),

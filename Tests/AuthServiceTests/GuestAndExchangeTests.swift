@@ -2,6 +2,7 @@ import Core
 import Crypto
 import Foundation
 import HTTP
+import Storage
 import TestSupport
 import Testing
 
@@ -57,6 +58,19 @@ struct GuestAndExchangeTests {
         #expect(refused.status == 403 && refused.code == "guests_disabled")
     }
 
+    @Test("an IPv6 network is one address, and a guest that could not be stored takes no place")
+    func guestsOfANetwork() async throws {
+        var limits = GuestLogin.Limits()
+        limits.perMinuteMax = 2
+        let auth = try await AuthFixture(guestLimits: limits)
+        for (address, status) in [("2001:db8::1", 200), ("2001:db8::2", 200), ("2001:db8::3", 429)] {
+            #expect(await auth.send(.post, "/auth/guest", address: address).status == status)
+        }
+        await auth.store.close()
+        #expect(await auth.send(.post, "/auth/guest").status >= 500)
+        #expect(auth.guests.count == 2)
+    }
+
     @Test("a guest's session ends after its own times; the account goes after the retention, and makes room")
     func guestExpiry() async throws {
         var sessionLimits = SessionLimits()
@@ -79,6 +93,8 @@ struct GuestAndExchangeTests {
         try await auth.guests.deleteExpired()
         #expect(try await auth.store.account(userID) == nil)
         #expect(auth.guests.count == 0)
+        let told = try await auth.store.revocations(after: 0, limit: 10).map(\.subject)
+        #expect(told.last == .user(userID) && auth.sessions.feed.newest == told.count)
         #expect(await auth.send(.post, "/auth/guest").status == 200)
         // A service started anew counts those there are.
         #expect(try await GuestLogin.start(auth.sessions, limits).count == 1)
@@ -118,6 +134,9 @@ struct GuestAndExchangeTests {
         #expect(second.string("user_name") == "Ann Li")
         let session = try await auth.sessions.verify(first.string("session_id") ?? "")
         #expect(session?.userName == "Ann Li")
+        // Whoever has read the name before reads it again.
+        #expect(try await auth.store.revocations(after: 0, limit: 10).map(\.subject) == [.user("site-7")])
+        #expect(auth.sessions.feed.newest == 1)
         // An existing customer's too, and their password still works.
         #expect(await exchange(auth, token(auth, "user123", name: "张三")).status == 200)
         _ = try await auth.logIn()
@@ -146,6 +165,35 @@ struct GuestAndExchangeTests {
         await #expect(throws: AuthError.self) {
             _ = try await store.exchange(token: jti, expiresAt: until, for: account, beginning)
         }
+    }
+
+    @Test("a token that is taken, or that nobody could tell about, is no failure of its address")
+    func countsNothing() async throws {
+        var limits = LoginLimiter.Limits()
+        limits.addressFailuresMax = 1
+        let auth = try await AuthFixture(loginLimits: limits)
+        for _ in 0..<2 { #expect(await exchange(auth, token(auth)).status == 200) }
+        await auth.store.close()
+        for _ in 0..<2 { #expect(await exchange(auth, token(auth)).status >= 500) }
+    }
+
+    @Test("used tokens are remembered as long as they could be used, and no longer")
+    func usedTokens() async throws {
+        let auth = try await AuthFixture()
+        func remembered() async throws -> Int? {
+            try await auth.store.database.read { try $0.first("SELECT count(*) FROM exchanged_token") { $0.int(0) } }
+        }
+        let first = token(auth, lifetime: 60)
+        #expect(await exchange(auth, first).status == 200)
+        // To the end of the leeway.
+        auth.clock.advance(89_999)
+        #expect(await exchange(auth, first).string("detail")?.contains("jti") == true)
+        #expect(await exchange(auth, token(auth)).status == 200)
+        #expect(try await remembered() == 2)
+        auth.clock.advance(1)
+        #expect(await exchange(auth, first).string("detail")?.contains("exp") == true)
+        #expect(await exchange(auth, token(auth)).status == 200)
+        #expect(try await remembered() == 2)
     }
 
     @Test(

@@ -208,6 +208,24 @@ struct LoginRouteTests {
         #expect(await auth.send(.post, "/auth/login", json: login).status == 200)
     }
 
+    @Test("a login that a disabling overtakes fails as any other does, and is nobody's")
+    func overtaken() async throws {
+        let auth = try await AuthFixture(hasher: PasswordHasher(threads: 1, cost: 1))
+        let slow = try await PasswordHasher(cost: 9).hash("slow")
+        let holding = Task { try await auth.hasher.verify("x", stored: slow) }
+        #expect(await eventually { auth.hasher.requestCount == 1 })
+        let late = Task { await auth.send(.post, "/auth/login", json: login) }
+        // By then it has read the account.
+        #expect(await eventually { auth.hasher.requestCount == 2 })
+        _ = try await auth.accounts.update("user123", AccountChange(isDisabled: true), by: .command)
+        let answer = await late.value
+        #expect(answer.status == 401 && answer.code == "invalid_credentials")
+        _ = try await holding.value
+        let failures = try await auth.store.auditEntries(AuditFilter(event: .loginFailed), before: nil, limit: 10)
+        #expect(failures.map(\.entry.userID) == ["user123"] && failures.map(\.entry.actor.userID) == [nil])
+        #expect(try await auth.store.sessions(of: "user123", now: auth.clock.now).isEmpty)
+    }
+
     @Test("a hash of another cost is made again at login, and still opens")
     func rehash() async throws {
         let auth = try await AuthFixture()

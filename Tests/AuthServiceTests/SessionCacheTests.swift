@@ -3,7 +3,7 @@ import Testing
 
 @testable import AuthService
 
-@Suite("SessionCache and RefreshTable")
+@Suite("SessionCache and SessionHash")
 struct SessionCacheTests {
     private let now = Timestamp(milliseconds: 1_000_000)
 
@@ -30,6 +30,9 @@ struct SessionCacheTests {
         cache.insert(session("a"), readAt: now, removals: 0)
         #expect(cache.find(SessionHash(of: "a"), now: now.advanced(byMilliseconds: 999)) != nil)
         #expect(cache.find(SessionHash(of: "a"), now: now.advanced(byMilliseconds: 1000)) == nil)
+        // Nor is one believed that was read in a future: the clock was set back.
+        cache.insert(session("b"), readAt: now, removals: 0)
+        #expect(cache.find(SessionHash(of: "b"), now: now.advanced(byMilliseconds: -1)) == nil)
     }
 
     @Test("an answer asked for before a removal is not kept")
@@ -52,6 +55,26 @@ struct SessionCacheTests {
         #expect(cache.find(SessionHash(of: "a"), now: now.advanced(byMilliseconds: 2)) == nil)
         cache.insert(session("a"), readAt: now.advanced(byMilliseconds: 2), removals: cache.removals)
         #expect(cache.find(SessionHash(of: "a"), now: now.advanced(byMilliseconds: 2)) != nil)
+    }
+
+    @Test("what nobody has asked for lately is changed, removed and forgotten as the rest")
+    func oldGeneration() {
+        /// A cache in which `a` has become old.
+        func aged() -> SessionCache {
+            var cache = SessionCache(countMax: 4, ageMaxMilliseconds: 1000)
+            for name in ["a", "b", "c"] { cache.insert(session(name), readAt: now, removals: 0) }
+            return cache
+        }
+        let hash = SessionHash(of: "a")
+        var changed = aged()
+        changed.update(hash) { $0.usedAt = now.advanced(byMilliseconds: 7) }
+        #expect(changed.find(hash, now: now)?.session.usedAt == now.advanced(byMilliseconds: 7))
+        var removed = aged()
+        removed.remove(hash)
+        #expect(removed.find(hash, now: now) == nil)
+        var forgotten = aged()
+        for index in 0...10_000 { forgotten.forget("u\(index)", now: now.advanced(byMilliseconds: -1)) }
+        #expect(forgotten.count == 0 && forgotten.find(hash, now: now) == nil)
     }
 
     @Test("changed accounts held are bounded: past it every session is read again")

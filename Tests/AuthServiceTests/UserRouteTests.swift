@@ -26,7 +26,8 @@ struct UserRouteTests {
     @Test("an administrator makes an account, and its user logs in")
     func create() async throws {
         let body = """
-            {"user_id":"zoe","user_name":"  Zoe\\u0308 ","user_type":"support","capacity":3,"password":"correct horse"}
+            {"user_id":"zoe","user_name":"  Zoe\\u0308 ","user_type":"support","capacity":3,
+            "password":"cafe\\u0301 au lait"}
             """
         let answer = try await send(.post, "/api/users", as: admin(), json: body)
         #expect(answer.status == 201)
@@ -36,7 +37,7 @@ struct UserRouteTests {
         )
         #expect(answer.string("user_name") == "Zo\u{EB}")
         #expect(answer.string("user_type") == "Kefu" && answer.number("capacity") == 3)
-        #expect(try await auth.logIn("zoe", "correct horse").verified.userName == "Zo\u{EB}")
+        #expect(try await auth.logIn("zoe", "caf\u{E9} au lait").verified.userName == "Zo\u{EB}")
         let again = try await send(.post, "/api/users", as: admin(), json: body)
         #expect(again.status == 409 && again.code == "user_exists")
     }
@@ -89,6 +90,8 @@ struct UserRouteTests {
         ] {
             #expect(await send(.get, "/api/users?\(query)", as: admin).list("users", "user_id") == expected, "\(query)")
         }
+        let exact = await send(.get, "/api/users?limit=\(found.count)", as: admin)
+        #expect(exact.list("users", "user_id") == found && exact.string("next_cursor") == nil)
         for query in ["limit=0", "limit=201", "disabled=maybe", "user_type=Boss", "cursor=a/b"] {
             #expect(await send(.get, "/api/users?\(query)", as: admin).status == 400, "\(query)")
         }
@@ -112,6 +115,7 @@ struct UserRouteTests {
                 await send(.put, "/api/users/\(user)/password", as: customer, json: "{}"),
                 await send(.get, "/api/users/\(user)/sessions", as: customer),
                 await send(.delete, "/api/users/\(user)/sessions", as: customer),
+                await send(.delete, "/api/users/\(user)/sessions/AAAAAAAAAAAAAAAAAAAAAA", as: customer),
             ]
             for answer in answers { #expect(answer.status == 403 && answer.code == "forbidden") }
         }
@@ -131,6 +135,13 @@ struct UserRouteTests {
         }
         let refused = await send(.patch, "/api/users/me", as: customer, json: #"{"user_name":"x"}"#)
         #expect(refused.status == 429 && refused.headers["Retry-After"] == "1")
+        let password = #"{"old_password":"password123","new_password":"correct horse"}"#
+        #expect(await send(.put, "/api/users/me/password", as: customer, json: password).status == 429)
+        // Administrators' are not.
+        let admin = try await admin()
+        for _ in 0...60 {
+            #expect(await send(.patch, "/api/users/user123", as: admin, json: "{}").status == 200)
+        }
         auth.clock.advance(1000)
         #expect(await send(.patch, "/api/users/me", as: customer, json: #"{"user_name":"x"}"#).status == 200)
     }
@@ -146,6 +157,8 @@ struct UserRouteTests {
         let admin = try await admin()
         let ended = [try await auth.logIn().id, try await auth.logIn().id]
         let other = try await auth.logIn("test", "test")
+        // So that they are known in memory, too.
+        for id in ended { #expect(try await auth.sessions.verify(id) != nil) }
         let answer =
             switch what {
             case "PATCH": await send(.patch, "/api/users/user123", as: admin, json: json)
@@ -229,6 +242,7 @@ struct UserRouteTests {
         let mine = try await auth.logIn()
         let refreshed = try await auth.sessions.refresh(mine.id)
         let other = try await auth.logIn()
+        #expect(try await auth.sessions.verify(other.id) != nil)
         let target = "/api/users/me/password"
         let missing = await send(.put, target, as: mine, json: #"{"new_password":"correct horse"}"#)
         #expect(missing.status == 422 && missing.list("errors", "pointer") == ["#/old_password"])
@@ -237,13 +251,33 @@ struct UserRouteTests {
         #expect(refused.status == 403 && refused.code == "invalid_credentials")
         let weak = #"{"old_password":"password123","new_password":"user123!"}"#
         #expect(await send(.put, target, as: mine, json: weak).status == 204)
+        #expect(try await auth.sessions.verify(other.id) == nil)
         let right = #"{"old_password":"user123!","new_password":"correct horse"}"#
         #expect(await send(.put, target, as: mine, json: right).status == 204)
-        #expect(try await auth.sessions.verify(other.id) == nil)
         #expect(try await auth.sessions.verify(mine.id) != nil)
         #expect(try await auth.sessions.verify(refreshed.id) != nil)
         await #expect(throws: AuthError.invalidCredentials) { try await auth.logIn() }
         _ = try await auth.logIn("user123", "correct horse")
+    }
+
+    @Test("an administrator is asked for the old one, too; right ones are no failures; it is the same however typed")
+    func ownPasswordAgain() async throws {
+        var limits = LoginLimiter.Limits()
+        limits.accountFailuresMax = 1
+        let auth = try await AuthFixture(loginLimits: limits)
+        let headers: Headers = ["X-Session-Id": try await auth.logIn("support001").id]
+        func set(_ body: String) async -> Int {
+            await auth.send(.put, "/api/users/me/password", json: body, headers: headers).status
+        }
+        #expect(await set(#"{"new_password":"correct horse"}"#) == 422)
+        let passwords = ["password123", #"cafe\u0301 au lait"#, "caf\u{E9} au lait"]
+        for (old, new) in [(passwords[0], passwords[1]), (passwords[2], passwords[1])] {
+            #expect(await set(#"{"old_password":"\#(old)","new_password":"\#(new)"}"#) == 204)
+        }
+        #expect(await set(#"{"old_password":"\#(passwords[1])","new_password":"correct horse"}"#) == 204)
+        for method in [HTTP.Method.get, .delete] {
+            #expect(await auth.send(method, "/api/users/nobody/sessions", headers: headers).status == 404)
+        }
     }
 
     @Test("wrong old passwords count as failed logins do")
@@ -279,7 +313,10 @@ struct UserRouteTests {
         let handles = list.list("sessions", "session")
         #expect(handles == mine.reversed().map { SessionHash(of: $0.id).handle })
         #expect(list.list("sessions", "remote_address") == ["192.0.2.1", "192.0.2.1", "192.0.2.1"])
-        for id in mine.map(\.id) { #expect(!list.text.contains(id)) }
+        for id in mine.map(\.id) {
+            #expect(!list.text.contains(id))
+            #expect(try await auth.sessions.verify(id) != nil)
+        }
         #expect(list.text.contains(#""current":true"#))
         #expect(await send(.delete, "/api/users/me/sessions/\(handles[0])", as: mine[0]).status == 204)
         #expect(await send(.delete, "/api/users/me/sessions/\(handles[0])", as: mine[0]).status == 404)

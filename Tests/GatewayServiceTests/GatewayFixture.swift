@@ -24,7 +24,7 @@ final class GatewayFixture: Sendable {
     private let heard = HeardNumber()
     let log: SQLiteConversationLog
     let outbox: OutboxLink
-    private let gateway: Gateway
+    let gateway: Gateway
     private let process: ServiceProcess
     private let server: ListeningServer
     private let commits: Commits

@@ -149,6 +149,10 @@ struct PresenceNewsTests {
         #expect(board.note(Self.place("u4", WaitingQueue.waitingMax + 1, 8)), "the queue does not say that far back")
         #expect(board.note(Self.place("u3", 3, 9)))
         #expect(board.place(of: "u3") == Self.place("u3", 3, 9))
+        // A queue that comes late does not make the newest one forgotten.
+        _ = board.replace(Self.waiting(10))
+        _ = board.replace(Self.waiting(7))
+        #expect(!board.note(Self.place("u5", 1, 9)))
     }
 
     @Test("a connection is told of newer places that say something else, and of none that comes late")

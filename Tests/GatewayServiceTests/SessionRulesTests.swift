@@ -107,6 +107,34 @@ struct SessionRulesTests {
         await end()
     }
 
+    @Test("what is known of users' types is forgotten when their account changes, and of all after missed news")
+    func changedAccounts() async throws {
+        let directory = fixture.gateway.directory
+        let agent = Identity(userID: "a9", userName: "A", userType: .agent)
+        for userID in ["u1", "u2"] { directory.learn(userID, .customer, since: directory.mark) }
+        auth.change("u1")
+        #expect(await eventually { directory.cached("u1", for: agent) == nil })
+        #expect(directory.cached("u2", for: agent) == .customer)
+        auth.set { $0.epoch = "e2" }
+        #expect(await eventually { directory.cached("u2", for: agent) == nil })
+        await end()
+    }
+
+    @Test("the feed goes silent while auth is asked: what it has answered is not enough for a socket")
+    func silentMeanwhile() async throws {
+        auth.add("s1")
+        let (gate, open) = AsyncStream.makeStream(of: Void.self)
+        auth.set { $0.gate = gate }
+        async let socket = fixture.handshake("s1")
+        #expect(await eventually { auth.get { $0.verifications } == 1 })
+        auth.set { $0.isAway = true }
+        #expect(await eventually { fixture.sessions.feedSilence > .milliseconds(300) })
+        fixture.clocks.advanceMonotonic(5001)
+        open.finish()
+        #expect(try await socket.head.hasPrefix("HTTP/1.1 503"))
+        await end()
+    }
+
     // MARK: - Expiry
 
     @Test("a session that has run out closes its sockets once auth says so")
@@ -183,6 +211,17 @@ struct SessionRulesTests {
         await end()
     }
 
+    @Test("a socket that goes over to a session that ends sooner is warned in time")
+    func renewedForLess() async throws {
+        auth.add("s1")
+        auth.add("s2", until: Timestamp.now().advanced(byMilliseconds: 600_000))
+        let device = try await fixture.open("s1")
+        #expect(try await device.bring("s2") == "session_renewed")
+        fixture.clocks.advanceWall(301_000)
+        #expect(try await device.frame("System")["code"] == "session_expiring")
+        await end()
+    }
+
     @Test("another user's session, a dead one, and one too many are refused; the socket stays")
     func refused() async throws {
         auth.add("s1")
@@ -192,6 +231,12 @@ struct SessionRulesTests {
         #expect(try await device.bring("s2") == "session_mismatch")
         #expect(try await device.bring("s3") == "session_mismatch")
         #expect(try await device.bring("dead") == "session_ended")
+        // Nothing is left of those questions.
+        let pending = fixture.gateway.entrance.pending
+        for sessionID in ["s2", "dead"] {
+            pending.revoke(hash(sessionID), replacedBy: nil)
+            #expect(pending.end(hash(sessionID)) == .alive)
+        }
         for _ in 0..<7 { #expect(try await device.bring("s1") == "session_renewed") }
         #expect(try await device.bring("s1") == "too_many_requests")
         auth.end("s1")

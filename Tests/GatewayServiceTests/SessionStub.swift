@@ -16,6 +16,7 @@ final class SessionStub: RouteGroup, Sendable {
         /// The newest number of the feed, and what is kept of it.
         var number = 0
         var kept: [Revocation] = []
+        var changed: [(number: Int, userID: String)] = []
         /// While set, verifications wait, with their answer formed already.
         var gate: AsyncStream<Void>?
         var verifications = 0
@@ -57,6 +58,14 @@ final class SessionStub: RouteGroup, Sendable {
             if replacedBy == nil { state.sessions[sessionID] = nil }
             state.number += 1
             state.kept.append(Revocation(number: state.number, sessionHash: hash, replacedBy: successor))
+        }
+    }
+
+    /// Changes a user's account, in the feed.
+    func change(_ userID: String) {
+        state.withLock { state in
+            state.number += 1
+            state.changed.append((state.number, userID))
         }
     }
 
@@ -104,12 +113,14 @@ final class SessionStub: RouteGroup, Sendable {
         let (epoch, after) = (request.query["epoch"], Int(request.query["after"] ?? ""))
         let page = try state.withLock { state in
             guard !state.isAway else { throw Problem.unavailable("away") }
-            let trimmed = state.number - state.kept.count
+            let trimmed = state.number - state.kept.count - state.changed.count
             guard let after, epoch == state.epoch, after >= trimmed else {
                 return RevocationPage(epoch: state.epoch, next: state.number, reset: true)
             }
             let news = state.kept.filter { $0.number > after }
-            return RevocationPage(epoch: state.epoch, next: state.number, reset: false, revocations: news)
+            var page = RevocationPage(epoch: state.epoch, next: state.number, reset: false, revocations: news)
+            page.changedUsers = state.changed.filter { $0.number > after }.map(\.userID)
+            return page
         }
         return try Response.json(page)
     }

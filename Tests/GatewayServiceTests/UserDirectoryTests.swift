@@ -26,6 +26,15 @@ struct UserDirectoryTests {
         #expect(directory.cached("u1", for: agent) == nil && directory.cached("u2", for: agent) == nil)
     }
 
+    @Test("to a customer no other customer is known, to an agent everybody is")
+    func isolation() {
+        let customer = Identity(userID: "u1", userName: "U", userType: .customer)
+        directory.learn("u2", .customer, since: directory.mark)
+        directory.learn("a2", .agent, since: directory.mark)
+        #expect(directory.cached("u2", for: customer) == nil && directory.cached("u2", for: agent) == .customer)
+        #expect(directory.cached("a2", for: customer) == .agent && directory.cached("a2", for: agent) == .agent)
+    }
+
     @Test("an answer to what was asked before a change is not kept after it")
     func overtaken() {
         let before = directory.mark

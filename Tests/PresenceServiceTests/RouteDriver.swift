@@ -189,8 +189,8 @@ final class RouteDriver: Sendable {
     }
 
     /// Registers a gateway and announces these users, `name:type`.
-    func announce(_ gatewayID: String, _ users: [String]) async throws -> Int {
-        let heartbeat = #"{"url":"http://h:1","incarnation":"a","connections":1,"draining":false}"#
+    func announce(_ gatewayID: String, incarnation: String = "a", _ users: [String]) async throws -> Int {
+        let heartbeat = #"{"url":"http://h:1","incarnation":"\#(incarnation)","connections":1,"draining":false}"#
         let answer = try await send(.post, "/internal/gateways/\(gatewayID)", heartbeat).json
         let number = try #require(answer["registration"] as? Int)
         let joins = users.map { user in

@@ -294,6 +294,7 @@ struct CapacityKeeperTests {
         await keeper.ask()
         #expect(asked.withLock { $0.count } == 3)
     }
+
     @Test("an agent whose account has changed is asked about at once, also when the answer was under way")
     func changed() async throws {
         let driver = try await RouteDriver()
@@ -321,10 +322,30 @@ struct CapacityKeeperTests {
         keeper.reset()
         await keeper.ask()
         #expect(asked.withLock { $0.last } == ["a1", "a2"])
-        // Whoever runs it is woken.
+        // Whoever runs it is woken; by the first one at the latest it has taken what woke it from before.
         let run = Task { await keeper.run() }
-        keeper.userChanged("a1")
-        #expect(await eventually { asked.withLock { $0.last } == ["a1"] })
+        for agentID in ["a1", "a2"] {
+            keeper.userChanged(agentID)
+            #expect(await eventually { asked.withLock { $0.last } == [agentID] })
+        }
+        keeper.reset()
+        #expect(await eventually { asked.withLock { $0.last } == ["a1", "a2"] })
         run.cancel()
+    }
+
+    @Test("an agent who was gone is asked about as a new one")
+    func comesBack() async throws {
+        let driver = try await RouteDriver()
+        let asked = Mutex<[[String]]>([])
+        let keeper = CapacityKeeper(routing: driver.routing, clock: { .start }) { userIDs in
+            asked.withLock { $0.append(userIDs) }
+            return []
+        }
+        for (start, agents) in [["a1:Kefu", "a2:Kefu"], ["a2:Kefu"], ["a1:Kefu", "a2:Kefu"]].enumerated() {
+            _ = try await driver.announce("g1", incarnation: "start-\(start)", agents)
+            await driver.routing.inbox.sweep()
+            await keeper.ask()
+        }
+        #expect(asked.withLock { $0 } == [["a1", "a2"], ["a1"]])
     }
 }

@@ -161,7 +161,7 @@ struct JSONMembersTests {
     func answer() throws {
         let problem = Problem.invalidFields([
             .init("user_name", "must be \"short\""), .init("devices[1].name", "is required"),
-            .init("body", "must be an object"),
+            .init("body", "must be an object"), .init("a/b~1", "is no member"),
         ])
         let document = try #require(
             try JSONSerialization.jsonObject(with: Data(Fixtures.text(Response(problem)).utf8)) as? [String: Any]
@@ -172,6 +172,7 @@ struct JSONMembersTests {
                 ["detail": "must be \"short\"", "pointer": "#/user_name"],
                 ["detail": "is required", "pointer": "#/devices/1/name"],
                 ["detail": "must be an object", "pointer": "#"],
+                ["detail": "is no member", "pointer": "#/a~1b~01"],
             ]
         )
         #expect(!Fixtures.text(Response(Problem.forbidden("no"))).contains("errors"))

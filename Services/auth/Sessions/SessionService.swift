@@ -129,7 +129,7 @@ final class SessionService: Sendable {
         let (cached, removals) = find(hash, now)
         if let cached { return use(cached, now) }
         guard let stored = try await store.session(hash) else { return nil }
-        state.withLock { state in
+        let current = state.withLock { state in
             var stored = stored
             // A use that is not written back yet is newer than what the store has.
             if let touch = state.touches[hash] {
@@ -137,8 +137,9 @@ final class SessionService: Sendable {
                 stored.session.expiresAt = touch.expiresAt
             }
             state.cache.insert(stored, readAt: now, removals: removals)
+            return stored
         }
-        return use(stored, now)
+        return use(current, now)
     }
 
     /// Whose session `id` is, if it was verified lately; `nil` also when it does not live.
@@ -191,7 +192,7 @@ final class SessionService: Sendable {
         let nonce = SecureRandom.bytes(SessionID.randomBytes)
         let newHash = SessionHash(of: SessionID.successor(of: id, nonce: nonce))
         let stored = try await store.replaceSession(
-            old.hash,
+            old,
             with: limits.begin(newHash, userID: old.userID, now: now, endsAt: old.endsAt),
             nonce: nonce,
             graceEndsAt: now.advanced(byMilliseconds: limits.graceMilliseconds),

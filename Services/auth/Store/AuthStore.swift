@@ -133,11 +133,11 @@ protocol AuthStore: Sendable {
     /// Puts a new session in the place of `old`, which ends at `graceEndsAt` and is listed now and then.
     ///
     /// - Parameters:
-    ///   - old: A session.
+    ///   - old: A session as it was verified: a use that is not written back yet counts.
     ///   - new: The successor that `nonce` leads to.
     /// - Returns: The nonce of `old`'s successor, another one if it was refreshed already; `nil` if it does not live.
     func replaceSession(
-        _ old: SessionHash,
+        _ old: StoredSession,
         with new: StoredSession,
         nonce: [UInt8],
         graceEndsAt: Timestamp,

@@ -67,7 +67,7 @@ extension SQLiteAuthStore {
     }
 
     func replaceSession(
-        _ old: SessionHash,
+        _ old: StoredSession,
         with new: StoredSession,
         nonce: [UInt8],
         graceEndsAt: Timestamp,
@@ -77,10 +77,11 @@ extension SQLiteAuthStore {
             let found = try db.first(
                 """
                 SELECT \(Connection.sessionColumns), remote_address, user_agent FROM session s
-                WHERE hash = ? AND expires_at > ?
+                WHERE hash = ?1 AND (expires_at > ?2 OR (replaced_by IS NULL AND ?3 > ?2))
                 """,
-                old.bytes,
-                now.milliseconds
+                old.hash.bytes,
+                now.milliseconds,
+                old.expiresAt.milliseconds
             ) { row in
                 (try row.session(), SessionOrigin(remoteAddress: row.string(8), userAgent: row.string(9)))
             }
@@ -88,18 +89,19 @@ extension SQLiteAuthStore {
             if session.replacedBy != nil { return session.successorNonce }
             try db.run(
                 """
-                UPDATE session SET replaced_by = ?, successor_nonce = ?, expires_at = min(expires_at, ?),
+                UPDATE session SET replaced_by = ?, successor_nonce = ?, expires_at = min(max(expires_at, ?), ?),
                     ends_at = min(ends_at, ?)
                 WHERE hash = ?
                 """,
                 new.hash.bytes,
                 nonce,
+                old.expiresAt.milliseconds,
                 graceEndsAt.milliseconds,
                 graceEndsAt.milliseconds,
-                old.bytes
+                old.hash.bytes
             )
             try db.insert(new, origin)
-            try db.list(old, replacedBy: new.hash.bytes, now)
+            try db.list(old.hash, replacedBy: new.hash.bytes, now)
             return nonce
         }
     }
