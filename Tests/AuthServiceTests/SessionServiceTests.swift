@@ -117,6 +117,35 @@ struct SessionServiceTests {
         #expect(refreshed.verified.session.expiresAt == auth.clock.now.advanced(byMilliseconds: 7 * day))
     }
 
+    @Test("refreshes of one user are limited; one that is repeated does not count, and sessions in their grace neither")
+    func refreshLimit() async throws {
+        var limits = SessionLimits()
+        limits.refreshesPerMinuteMax = 3
+        limits.sessionsPerUserMax = 2
+        let auth = try await AuthFixture(limits: limits)
+        let other = try await auth.logIn().id
+        auth.clock.advance(1)
+        var ids = [try await auth.logIn().id]
+        for _ in 0..<3 {
+            let new = try await auth.sessions.refresh(ids[ids.count - 1]).id
+            #expect(try await auth.sessions.refresh(ids[ids.count - 1]).id == new)
+            ids.append(new)
+        }
+        await #expect(throws: AuthError.tooManyAttempts(retryAfterMilliseconds: 20_000)) {
+            try await auth.sessions.refresh(ids[3])
+        }
+        #expect(try await auth.sessions.verify(ids[3]) != nil)
+        _ = try await auth.logIn("test", "test")
+        #expect(try await auth.sessions.refresh(auth.logIn("test", "test").id).id.utf8.count == SessionID.length)
+        // Two sessions, however often one of them was refreshed: a third login ends the oldest and no other.
+        auth.clock.advance(1)
+        _ = try await auth.logIn()
+        #expect(try await auth.sessions.verify(other) == nil)
+        #expect(try await auth.sessions.verify(ids[3]) != nil)
+        #expect(try await auth.accounts.endSessions(of: "user123", sparing: nil, by: .command) == 2)
+        for id in ids { #expect(try await auth.sessions.verify(id) == nil) }
+    }
+
     @Test("a refresh is repeated by a service started anew: the client whose answer was lost gets the same id")
     func refreshAfterRestart() async throws {
         let auth = try await AuthFixture()

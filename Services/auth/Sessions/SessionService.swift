@@ -19,6 +19,7 @@ final class SessionService: Sendable {
         var cache: SessionCache
         /// Uses to write back; the newest of each session.
         var touches: [SessionHash: SessionTouch] = [:]
+        var refreshes: RateTable
         var isClosed = false
     }
 
@@ -43,6 +44,11 @@ final class SessionService: Sendable {
                 cache: SessionCache(
                     countMax: limits.cachedSessionsMax,
                     ageMaxMilliseconds: limits.cacheAgeMilliseconds
+                ),
+                refreshes: RateTable(
+                    eventsMax: limits.refreshesPerMinuteMax,
+                    windowMilliseconds: 60_000,
+                    keysMax: limits.refreshingUsersMax
                 )
             )
         )
@@ -175,7 +181,7 @@ final class SessionService: Sendable {
     ///
     /// The new one ends when the old one would have in any case.
     ///
-    /// - Throws: `AuthError.sessionEnded`; what the store throws.
+    /// - Throws: `AuthError.sessionEnded`, `.tooManyAttempts`; what the store throws.
     func refresh(_ id: String) async throws -> IssuedSession {
         guard let current = try await verify(id)?.session else { throw AuthError.sessionEnded }
         let nonce: [UInt8]
@@ -187,6 +193,13 @@ final class SessionService: Sendable {
 
     /// Stores a successor of a session that had none when it was read; the nonce of the one that it has now.
     private func replace(_ id: String, _ old: StoredSession) async throws -> [UInt8] {
+        let monotonic = clock.monotonicMilliseconds()
+        let wait = state.withLock { state in
+            let wait = state.refreshes.wait(old.userID, now: monotonic)
+            if wait == nil { state.refreshes.count(old.userID, now: monotonic) }
+            return wait
+        }
+        if let wait { throw AuthError.tooManyAttempts(retryAfterMilliseconds: wait) }
         let now = clock.now()
         let nonce = SecureRandom.bytes(SessionID.randomBytes)
         let newHash = SessionHash(of: SessionID.successor(of: id, nonce: nonce))

@@ -106,9 +106,14 @@ extension Connection {
     }
 
     /// Ends the user's oldest sessions, so that `count` stay, `newest` among them.
+    ///
+    /// Those in the grace of a refresh do not count: their successor does.
     func endOldest(of userID: String, sparing newest: SessionHash, keeping count: Int, _ now: Timestamp) throws {
         let surplus = try rows(
-            "SELECT hash FROM session WHERE user_id = ? AND hash <> ? ORDER BY created_at DESC LIMIT -1 OFFSET ?",
+            """
+            SELECT hash FROM session WHERE user_id = ? AND hash <> ? AND replaced_by IS NULL
+            ORDER BY created_at DESC LIMIT -1 OFFSET ?
+            """,
             userID,
             newest.bytes,
             count - 1
@@ -118,15 +123,16 @@ extension Connection {
 
     /// Ends all of a user's sessions but one and its successors, and lets no login that began before become one.
     ///
-    /// - Returns: How many were ended.
+    /// - Returns: How many were ended, each once with all that it was before a refresh.
     @discardableResult
     func endSessions(of userID: String, sparing spared: SessionHash? = nil, _ now: Timestamp) throws -> Int {
         try run("UPDATE account SET revision = revision + 1 WHERE user_id = ?", userID)
         let staying = Set(try spared.map(successors) ?? [])
-        let ended = try rows("SELECT hash FROM session WHERE user_id = ?", userID) { try $0.sessionHash(0) }
-            .filter { !staying.contains($0) }
-        for hash in ended { try end(hash, now, namingSuccessor: false) }
-        return ended.count
+        let ended = try rows("SELECT hash, replaced_by FROM session WHERE user_id = ?", userID) { row in
+            (hash: try row.sessionHash(0), isReplaced: !row.isNull(1))
+        }.filter { !staying.contains($0.hash) }
+        for session in ended { try end(session.hash, now, namingSuccessor: false) }
+        return ended.count { !$0.isReplaced }
     }
 
     /// Ends a session and those that refreshes put in its place.
