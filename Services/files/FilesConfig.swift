@@ -22,11 +22,14 @@ struct FilesConfig: Sendable {
             settings.isGiven(SettingsCatalogue.filesDirectory)
             ? settings[SettingsCatalogue.filesDirectory] : dataDirectory + "/files"
         diskThreads = settings[SettingsCatalogue.filesDiskThreads]
-        limits = UploadRoutes.Limits(base64BytesMax: settings[SettingsCatalogue.filesBase64BytesMax])
+        limits = UploadRoutes.Limits(
+            base64BytesMax: settings[SettingsCatalogue.filesBase64BytesMax],
+            fileBytesMax: settings[SettingsCatalogue.filesFileBytesMax]
+        )
         uploadsPerUserMax = settings[SettingsCatalogue.filesUploadsPerUserMax]
         uploadsMax = settings[SettingsCatalogue.filesUploadsMax]
     }
 
     /// The largest request body that any route reads, in bytes.
-    var bodyBytesMax: Int { UploadDocumentDecoder.documentBytesMax(fileBytesMax: limits.base64BytesMax) }
+    var bodyBytesMax: Int { limits.bodyBytesMax }
 }

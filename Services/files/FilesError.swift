@@ -1,9 +1,14 @@
 import Core
+import HTTP
 
 /// What can go wrong in the file service, in its own words; `problem` gives the answer on the wire.
 enum FilesError: Error, Equatable {
     /// The upload's body is not JSON; the text says where and why.
     case malformedDocument(String)
+    /// The upload's body is no multipart body.
+    case malformedForm(MultipartError)
+    /// The head of a form's part says what none may; the text says what it must.
+    case invalidPart(String)
     /// A member of the upload's document breaks a rule.
     case invalidField(name: String, rule: String)
     /// `file_data` is not base64; the text says where.
@@ -34,6 +39,8 @@ extension FilesError: ProblemConvertible {
     var problem: Problem {
         switch self {
         case .malformedDocument(let detail): Problem(400, .malformedJSON, detail)
+        case .malformedForm(let error): error.problem
+        case .invalidPart(let detail): Problem(400, .malformedMultipart, "body: a part's \(detail)")
         case .invalidField(let name, let rule): Problem.invalidField(name, rule)
         case .invalidBase64(let detail): Problem(422, .invalidBase64, "file_data: \(detail)")
         case .tooLarge(let name, let bytesMax): Problem(413, .tooLarge, "\(name): at most \(bytesMax) bytes")

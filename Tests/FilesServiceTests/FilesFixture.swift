@@ -22,6 +22,7 @@ struct FilesFixture {
 
     init(
         base64BytesMax: Int = 1 << 20,
+        fileBytesMax: Int = 4 << 20,
         perUserMax: Int = 4,
         totalMax: Int = 8,
         in directory: TemporaryDirectory? = nil
@@ -47,7 +48,7 @@ struct FilesFixture {
                 store,
                 authenticate: authenticate,
                 slots: UploadSlots(perUserMax: perUserMax, totalMax: totalMax),
-                limits: .init(base64BytesMax: base64BytesMax),
+                limits: .init(base64BytesMax: base64BytesMax, fileBytesMax: fileBytesMax),
                 log: log
             )
         )
