@@ -7,8 +7,7 @@ struct FilesConfig: Sendable {
     /// The metadata's SQLite file.
     let databasePath: String
     let diskThreads: Int
-    let limits: UploadRoutes.Limits
-    let uploadsPerUserMax: Int
+    let limits: UploadLimits
     let uploadsMax: Int
 
     init(_ settings: Settings) {
@@ -22,14 +21,7 @@ struct FilesConfig: Sendable {
             settings.isGiven(SettingsCatalogue.filesDirectory)
             ? settings[SettingsCatalogue.filesDirectory] : dataDirectory + "/files"
         diskThreads = settings[SettingsCatalogue.filesDiskThreads]
-        limits = UploadRoutes.Limits(
-            base64BytesMax: settings[SettingsCatalogue.filesBase64BytesMax],
-            fileBytesMax: settings[SettingsCatalogue.filesFileBytesMax]
-        )
-        uploadsPerUserMax = settings[SettingsCatalogue.filesUploadsPerUserMax]
+        limits = UploadLimits(settings)
         uploadsMax = settings[SettingsCatalogue.filesUploadsMax]
     }
-
-    /// The largest request body that any route reads, in bytes.
-    var bodyBytesMax: Int { limits.bodyBytesMax }
 }

@@ -27,6 +27,8 @@ enum FilesError: Error, Equatable {
     case rangeNotSatisfiable(size: Int)
     /// The user, or the service, has as many uploads in progress as it may.
     case tooManyUploads(String)
+    /// The user has as many files, or as many bytes in them, as one may; the text says how many.
+    case quotaExceeded(String)
     /// The disk or a quota of the file system is full.
     case storageFull
     /// A system call failed; never shown to a client.
@@ -57,6 +59,7 @@ extension FilesError: ProblemConvertible {
             )
         case .tooManyUploads(let detail):
             Problem(429, .tooManyRequests, detail, headers: [Problem.Header("Retry-After", "1")])
+        case .quotaExceeded(let detail): Problem(413, .quotaExceeded, detail)
         case .storageFull: Problem(507, .storageFull, "the file store is full")
         case .systemCall, .blobMissing:
             Problem(500, .internalError, "the server failed to answer this request")

@@ -5,33 +5,15 @@ import ServiceKit
 
 /// `POST /api/files/upload`: one file in one request, streamed to the disk.
 struct UploadRoutes: RouteGroup {
-    /// What an upload may be.
-    struct Limits: Sendable {
-        /// The largest file sent as base64, in decoded bytes.
-        var base64BytesMax: Int
-        /// The largest file sent as a form, in bytes.
-        var fileBytesMax: Int
-
-        /// The longest body that is read, in bytes.
-        var bodyBytesMax: Int {
-            max(
-                UploadDocumentDecoder.documentBytesMax(fileBytesMax: base64BytesMax),
-                UploadFormDecoder.bodyBytesMax(fileBytesMax: fileBytesMax)
-            )
-        }
-    }
-
     private let files: FileStore
     private let authenticate: Authenticate
     private let slots: UploadSlots
-    private let limits: Limits
     private let log: Log
 
-    init(_ files: FileStore, authenticate: @escaping Authenticate, slots: UploadSlots, limits: Limits, log: Log) {
+    init(_ files: FileStore, authenticate: @escaping Authenticate, slots: UploadSlots, log: Log) {
         self.files = files
         self.authenticate = authenticate
         self.slots = slots
-        self.limits = limits
         self.log = log
     }
 
@@ -62,13 +44,13 @@ struct UploadRoutes: RouteGroup {
         let announced = request.body.announcedLength ?? 0
         switch MediaType.essence(contentType) {
         case "application/json":
-            let bytesMax = limits.base64BytesMax
+            let bytesMax = files.limits.base64BytesMax
             guard announced <= UploadDocumentDecoder.documentBytesMax(fileBytesMax: bytesMax) else {
                 throw .tooLarge(name: "file_data", bytesMax: bytesMax)
             }
             return UploadDocumentDecoder(fileBytesMax: bytesMax)
         case "multipart/form-data":
-            let bytesMax = limits.fileBytesMax
+            let bytesMax = files.limits.fileBytesMax
             guard announced <= UploadFormDecoder.bodyBytesMax(fileBytesMax: bytesMax) else {
                 throw .tooLarge(name: "file", bytesMax: bytesMax)
             }
@@ -86,14 +68,19 @@ struct UploadRoutes: RouteGroup {
         _ decoder: any UploadDecoder,
         of caller: Caller
     ) async throws -> FileRecord {
+        let bytesLeft = try await files.bytesLeft(of: caller)
         let writer = files.blobs.makeWriter()
         do {
             var decoder = decoder
             var decoded: [UInt8] = []
+            var written = 0
             try await body.forEachChunk { piece in
                 try decoder.feed(piece, into: &decoded)
+                // Counted with the record in the end; this spares the disk what is too much for certain.
+                guard written + decoded.count <= bytesLeft else { throw files.limits.bytesExceeded }
                 guard decoded.count >= BlobWriter.pieceBytes else { return }
                 try await writer.append(decoded)
+                written += decoded.count
                 decoded.removeAll()
             }
             let document = try decoder.finish()

@@ -2,6 +2,7 @@ import Contracts
 import Core
 import Foundation
 import HTTP
+import ServiceKit
 import Storage
 import Synchronization
 import TestSupport
@@ -25,7 +26,8 @@ struct FilesFixture {
         fileBytesMax: Int = 4 << 20,
         perUserMax: Int = 4,
         totalMax: Int = 8,
-        in directory: TemporaryDirectory? = nil
+        in directory: TemporaryDirectory? = nil,
+        limits adjust: (inout UploadLimits) -> Void = { _ in }
     ) async throws {
         self.directory = try directory ?? TemporaryDirectory()
         let log = Log(service: "files", level: .error)
@@ -34,7 +36,11 @@ struct FilesFixture {
             migrations: SQLiteFileIndex.migrations
         )
         let blobs = try BlobStore(directory: self.directory.file("store"), threads: 2)
-        store = FileStore(index: SQLiteFileIndex(database), blobs: blobs, log: log)
+        var limits = UploadLimits(try .development())
+        limits.base64BytesMax = base64BytesMax
+        limits.fileBytesMax = fileBytesMax
+        adjust(&limits)
+        store = FileStore(index: SQLiteFileIndex(database), blobs: blobs, limits: limits, log: log)
         let authenticate: Authenticate = { request in
             let known = [Self.customer, Self.otherCustomer, Self.agent, Self.admin]
             guard let caller = known.first(where: { $0.userID == request.headers["X-Session-Id"] }) else {
@@ -48,7 +54,6 @@ struct FilesFixture {
                 store,
                 authenticate: authenticate,
                 slots: UploadSlots(perUserMax: perUserMax, totalMax: totalMax),
-                limits: .init(base64BytesMax: base64BytesMax, fileBytesMax: fileBytesMax),
                 log: log
             )
         )
