@@ -62,6 +62,11 @@ struct SQLiteFileIndex: FileIndex {
                 END;
                 """
         ),
+        Migration(
+            "0004 image dimensions",
+            // Of images from before it they stay unknown.
+            sql: "ALTER TABLE file ADD COLUMN width INTEGER; ALTER TABLE file ADD COLUMN height INTEGER;"
+        ),
     ]
 
     private let database: Database
@@ -75,8 +80,9 @@ struct SQLiteFileIndex: FileIndex {
             guard record.size <= bytesLeft else { throw limits.bytesExceeded }
             try db.run(
                 """
-                INSERT INTO file (file_id, sha256, size, file_name, content_type, uploader_id, created_at)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO file
+                    (file_id, sha256, size, file_name, content_type, uploader_id, created_at, width, height)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 record.id,
                 record.sha256,
@@ -84,7 +90,9 @@ struct SQLiteFileIndex: FileIndex {
                 record.fileName,
                 record.contentType,
                 record.uploaderID,
-                record.createdAt.milliseconds
+                record.createdAt.milliseconds,
+                record.dimensions?.width,
+                record.dimensions?.height
             )
         }
     }
@@ -97,13 +105,16 @@ struct SQLiteFileIndex: FileIndex {
         try await database.read { db in
             try db.first(
                 """
-                SELECT sha256, size, file_name, content_type, uploader_id, created_at,
+                SELECT sha256, size, file_name, content_type, uploader_id, created_at, width, height,
                     EXISTS (SELECT 1 FROM file_grant g WHERE g.file_id = f.file_id AND g.user_id = ?)
                 FROM file f WHERE file_id = ?
                 """,
                 userID,
                 id
             ) { row in
+                let dimensions = row.optionalInt64(6).flatMap { width in
+                    row.optionalInt64(7).map { ImageDimensions(width: Int(width), height: Int($0)) }
+                }
                 let record = FileRecord(
                     id: id,
                     sha256: row.string(0),
@@ -111,9 +122,10 @@ struct SQLiteFileIndex: FileIndex {
                     fileName: row.string(2),
                     contentType: row.string(3),
                     uploaderID: row.string(4),
-                    createdAt: Timestamp(milliseconds: row.int64(5))
+                    createdAt: Timestamp(milliseconds: row.int64(5)),
+                    dimensions: dimensions
                 )
-                return (record, row.bool(6))
+                return (record, row.bool(8))
             }
         }
     }

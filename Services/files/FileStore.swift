@@ -70,7 +70,7 @@ struct FileStore: Sendable {
         document: UploadDocument,
         by caller: Caller
     ) async throws -> FileRecord {
-        let record = FileRecord(
+        var record = FileRecord(
             id: FileRecord.makeID(),
             sha256: summary.sha256,
             size: summary.size,
@@ -83,6 +83,10 @@ struct FileStore: Sendable {
         try await gate.with(record.sha256) {
             try await blobs.publish(writer, sha256: record.sha256)
             do {
+                record.dimensions = try await blobs.imageDimensions(
+                    sha256: record.sha256,
+                    contentType: record.contentType
+                )
                 try await index.insert(record, within: limits)
             } catch {
                 await removeUnreferencedBlob(record.sha256)
