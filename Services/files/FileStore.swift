@@ -35,6 +35,16 @@ struct FileStore: Sendable {
         return found.record
     }
 
+    /// The file, for whoever has a signed URL of it.
+    ///
+    /// - Throws: `FilesError.fileNotFound` if there is none.
+    func signed(_ id: String) async throws -> FileRecord {
+        guard FileRecord.isID(id), let found = try await index.lookUp(id, grantedTo: "") else {
+            throw FilesError.fileNotFound
+        }
+        return found.record
+    }
+
     /// Lets `userIDs` read the file that `sender` sends them, until `source` is revoked; empty: for good.
     ///
     /// Who got it by several sources reads it while one of them is left.

@@ -9,6 +9,9 @@ struct FilesConfig: Sendable {
     let diskThreads: Int
     let limits: UploadLimits
     let uploadsMax: Int
+    /// What signs URLs; `nil`: the key in the directory of the blobs.
+    let urlSecret: String?
+    let urlLifetimeSeconds: Int64
 
     init(_ settings: Settings) {
         let dataDirectory = settings[SettingsCatalogue.dataDirectory]
@@ -23,5 +26,7 @@ struct FilesConfig: Sendable {
         diskThreads = settings[SettingsCatalogue.filesDiskThreads]
         limits = UploadLimits(settings)
         uploadsMax = settings[SettingsCatalogue.filesUploadsMax]
+        urlSecret = settings[SettingsCatalogue.filesURLSecret]
+        urlLifetimeSeconds = settings[SettingsCatalogue.filesURLLifetime].components.seconds
     }
 }

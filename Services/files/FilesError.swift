@@ -19,6 +19,8 @@ enum FilesError: Error, Equatable {
     case unsupportedMediaType(String)
     /// No such file, or none that the caller may know of.
     case fileNotFound
+    /// A URL's signature is wrong, or has expired; which is not told.
+    case invalidSignature
     /// The caller may read the file and not delete it.
     case notOwner
     /// `If-Match` names another version.
@@ -48,6 +50,7 @@ extension FilesError: ProblemConvertible {
         case .tooLarge(let name, let bytesMax): Problem(413, .tooLarge, "\(name): at most \(bytesMax) bytes")
         case .unsupportedMediaType(let detail): Problem(415, .unsupportedMediaType, detail)
         case .fileNotFound: Problem(404, .fileNotFound, "no such file")
+        case .invalidSignature: Problem.forbidden("the URL has expired, or its signature is wrong")
         case .notOwner: Problem.forbidden("only the uploader or an administrator deletes a file")
         case .preconditionFailed: Problem(412, .preconditionFailed, "If-Match: the file has another ETag")
         case .rangeNotSatisfiable(let size):

@@ -34,6 +34,9 @@ enum FilesMain {
                     "blobs_removed": .int(findings.blobsRemoved), "blobs_missing": .int(findings.blobsMissing),
                 ]
             )
+            let urlKey =
+                try config.urlSecret.map { Array($0.utf8) }
+                ?? SigningKey.load(config.directory + "/url.key", in: config.directory)
             // 3. Routes.
             let sessions = process.makeSessionVerifier()
             let authenticate: Authenticate = { request in
@@ -48,7 +51,9 @@ enum FilesMain {
             router.mount(
                 UploadRoutes(files, authenticate: authenticate, slots: slots, log: process.log)
             )
-            router.mount(DownloadRoutes(files, authenticate: authenticate))
+            let signer = FileURLSigner(key: urlKey, lifetimeSeconds: config.urlLifetimeSeconds)
+            router.mount(DownloadRoutes(files, authenticate: authenticate, signer: signer))
+            router.mount(URLRoutes(files, authenticate: authenticate, signer: signer))
             router.mount(MetadataRoutes(files, authenticate: authenticate, log: process.log))
             router.mount(InternalRoutes(files))
             // 4. Serve until the signal; the store is closed last.

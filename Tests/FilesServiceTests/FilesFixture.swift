@@ -20,6 +20,7 @@ struct FilesFixture {
     let store: FileStore
     let database: Database
     let router: Router
+    let clock = ManualClock()
 
     init(
         base64BytesMax: Int = 1 << 20,
@@ -57,7 +58,10 @@ struct FilesFixture {
                 log: log
             )
         )
-        router.mount(DownloadRoutes(store, authenticate: authenticate))
+        let signer = FileURLSigner(key: [UInt8](repeating: 7, count: 32), lifetimeSeconds: 300)
+        let now: @Sendable () -> Timestamp = { [clock] in clock.now }
+        router.mount(DownloadRoutes(store, authenticate: authenticate, signer: signer, now: now))
+        router.mount(URLRoutes(store, authenticate: authenticate, signer: signer, now: now))
         router.mount(MetadataRoutes(store, authenticate: authenticate, log: log))
         router.mount(InternalRoutes(store))
         self.router = router
@@ -130,6 +134,17 @@ struct FilesFixture {
         let root = directory.file("store")
         let blobs = try BlobStore.shards.flatMap { try SystemCall.names(in: "\(root)/blobs/\($0)") }
         return (blobs, try SystemCall.names(in: root + "/temporary"))
+    }
+}
+
+/// A wall clock that stands still until a test moves it.
+final class ManualClock: Sendable {
+    private let time = Mutex(Timestamp(milliseconds: 1_800_000_000_000))
+
+    var now: Timestamp { time.withLock { $0 } }
+
+    func advance(bySeconds seconds: Int64) {
+        time.withLock { $0 = $0.advanced(byMilliseconds: seconds * 1000) }
     }
 }
 
