@@ -165,6 +165,7 @@ extension SQLiteAuthStore {
         token: [UInt8],
         expiresAt tokenExpiresAt: Timestamp,
         for customer: Account,
+        naming userName: String?,
         _ beginning: SessionBeginning
     ) async throws -> Account {
         try await database.write { db in
@@ -182,8 +183,8 @@ extension SQLiteAuthStore {
                     throw AuthError.accountUnusable
                 }
                 account = known
-                if known.userName != customer.userName {
-                    account.userName = customer.userName
+                if let userName, known.userName != userName {
+                    account.userName = userName
                     try db.update(account)
                     try db.listChange(of: account.userID, now)
                 }
