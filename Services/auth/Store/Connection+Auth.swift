@@ -18,6 +18,30 @@ extension Connection {
         ) { try $0.account() }
     }
 
+    /// The statement for a page of accounts.
+    ///
+    /// Only what is asked for stands in the text, and `1` as such, so that the few administrators and disabled accounts
+    /// are found by their indexes among a million guests.
+    static func accountsStatement(_ filter: AccountFilter) -> String {
+        func condition(_ column: String, _ parameter: String, _ value: Bool?) -> String {
+            guard let value else { return "\(parameter) IS NULL" }
+            return value ? "\(column) = 1 AND \(parameter) = 1" : "\(column) = \(parameter)"
+        }
+        let conditions = [
+            filter.userType == nil ? "?2 IS NULL" : "user_type = ?2",
+            condition("is_admin", "?3", filter.isAdmin),
+            condition("is_disabled", "?4", filter.isDisabled),
+        ]
+        // The sign keeps the index by type away from where a smaller one serves.
+        let isRare = filter.isAdmin == true || filter.isDisabled == true
+        return """
+            SELECT \(accountColumns) FROM account
+            WHERE deleted_at IS NULL AND user_id > ?1
+                AND \(isRare ? "+" : "")\(conditions.joined(separator: " AND "))
+            ORDER BY user_id LIMIT ?5
+            """
+    }
+
     func insert(_ account: Account) throws {
         do {
             try run(
