@@ -235,11 +235,12 @@ final class SessionService: Sendable {
         repeat {
             ended = try await store.sweep(touches: written, now: now, expiredMax: Self.expiredPerSweepMax)
             written = []
+            // Before another round can trim it.
+            try await publishChanges()
         } while ended == Self.expiredPerSweepMax
         state.withLock { state in
             for touch in touches where state.touches[touch.hash] == touch { state.touches[touch.hash] = nil }
         }
-        try await publishChanges()
     }
 
     /// Hears of what other processes end, and sweeps every ten times, until the task is cancelled.
@@ -278,7 +279,10 @@ final class SessionService: Sendable {
             let entries = try await store.revocations(after: feed.newest, limit: RevocationFeed.pageMax)
             if !entries.isEmpty {
                 let now = clock.now()
+                // A hole: another process trimmed what was not read yet.
+                let isMissing = entries[0].number > feed.newest + 1
                 state.withLock { state in
+                    if isMissing { state.cache.removeAll() }
                     for entry in entries {
                         switch entry.subject {
                         case .session(let hash, _):
