@@ -107,6 +107,21 @@ struct SessionServiceTests {
         #expect(auth.sessions.feed.newest == 1)
     }
 
+    @Test("a user refreshes so often and no more; asking again for what was answered is free")
+    func refreshRate() async throws {
+        let auth = try await AuthFixture()
+        let other = try await auth.logIn("test", "test").id
+        var ids = [try await auth.logIn().id]
+        for id in 0..<60 { ids.append(try await auth.sessions.refresh(ids[id]).id) }
+        await #expect(throws: AuthError.tooManyAttempts(retryAfterMilliseconds: 1000)) {
+            try await auth.sessions.refresh(ids[60])
+        }
+        #expect(try await auth.sessions.refresh(ids[59]).id == ids[60])
+        _ = try await auth.sessions.refresh(other)
+        auth.clock.advance(1000)
+        _ = try await auth.sessions.refresh(ids[60])
+    }
+
     @Test("a refresh does not prolong a session past its absolute end")
     func refreshKeepsEnd() async throws {
         let auth = try await AuthFixture()

@@ -13,6 +13,8 @@ final class SessionService: Sendable {
     let trail: AuditTrail
     let clock: AuthClock
     private let log: Log
+    /// Each refresh is told to every service, and leaves a session behind for its grace.
+    private let refreshes: UserRate
     private let state: Mutex<State>
 
     private struct State {
@@ -37,6 +39,7 @@ final class SessionService: Sendable {
         self.limits = limits
         self.clock = clock
         self.log = log
+        refreshes = UserRate(clock: clock.monotonicMilliseconds)
         trail = AuditTrail(store: store, log: log)
         state = Mutex(
             State(
@@ -175,7 +178,7 @@ final class SessionService: Sendable {
     ///
     /// The new one ends when the old one would have in any case.
     ///
-    /// - Throws: `AuthError.sessionEnded`; what the store throws.
+    /// - Throws: `AuthError.sessionEnded`, `.tooManyAttempts`; what the store throws.
     func refresh(_ id: String) async throws -> IssuedSession {
         guard let current = try await verify(id)?.session else { throw AuthError.sessionEnded }
         let nonce: [UInt8]
@@ -187,6 +190,7 @@ final class SessionService: Sendable {
 
     /// Stores a successor of a session that had none when it was read; the nonce of the one that it has now.
     private func replace(_ id: String, _ old: StoredSession) async throws -> [UInt8] {
+        try refreshes.count(old.userID)
         let now = clock.now()
         let nonce = SecureRandom.bytes(SessionID.randomBytes)
         let newHash = SessionHash(of: SessionID.successor(of: id, nonce: nonce))
