@@ -170,6 +170,43 @@ struct SessionServiceTests {
         #expect(page.revocations.map(\.replacedBy) == [nil, nil])
     }
 
+    @Test(
+        "logging out with the new id of a refresh ends the old ones as well, in their grace",
+        arguments: [false, true]
+    )
+    func logoutEndsGrace(byHandle: Bool) async throws {
+        let auth = try await AuthFixture()
+        let elsewhere = try await auth.logIn().id
+        let first = try await auth.logIn().id
+        let second = try await auth.sessions.refresh(first).id
+        let third = try await auth.sessions.refresh(second).id
+        for id in [first, second, third] { _ = try await auth.sessions.verify(id) }
+        if byHandle {
+            try await auth.accounts.endSession(SessionHash(of: third).handle, of: "user123", by: Actor())
+        } else {
+            try await auth.sessions.logOut(third, by: Actor())
+        }
+        for id in [first, second, third] { #expect(try await auth.sessions.verify(id) == nil) }
+        #expect(try await auth.sessions.verify(elsewhere) != nil)
+    }
+
+    @Test("a use noted late does not prolong a session that was refreshed meanwhile")
+    func lateTouch() async throws {
+        let auth = try await AuthFixture()
+        let old = try await auth.logIn().id
+        auth.clock.advance(day)
+        // Another process refreshes it; this one still knows it as it was, and notes a use.
+        _ = try await auth.sessions.verify(old)
+        let other = try await SessionService.start(
+            store: auth.store,
+            clock: auth.clock.authClock,
+            log: AuthFixture.log
+        )
+        _ = try await other.refresh(old)
+        auth.clock.advance(61_000)
+        #expect(try await auth.sessions.verify(old) == nil)
+    }
+
     @Test("sessions, numbers and epoch survive a restart")
     func restart() async throws {
         let auth = try await AuthFixture()

@@ -132,16 +132,17 @@ final class SessionService: Sendable {
         let (cached, removals) = find(hash, now)
         if let cached { return use(cached, now) }
         guard let stored = try await store.session(hash) else { return nil }
-        state.withLock { state in
+        let known = state.withLock { state in
             var stored = stored
-            // A use that is not written back yet is newer than what the store has.
-            if let touch = state.touches[hash] {
+            // A use that is not written back yet is newer than what the store has; but a refresh has the last word.
+            if stored.session.replacedBy == nil, let touch = state.touches[hash] {
                 stored.session.usedAt = touch.usedAt
                 stored.session.expiresAt = touch.expiresAt
             }
             state.cache.insert(stored, readAt: now, removals: removals)
+            return stored
         }
-        return use(stored, now)
+        return use(known, now)
     }
 
     /// Whose session `id` is, if it was verified lately; `nil` also when it does not live.
@@ -206,7 +207,7 @@ final class SessionService: Sendable {
         return stored
     }
 
-    /// Ends the session, and the one that a refresh put in its place; nothing happens if it does not live.
+    /// Ends the session, under its earlier and later ids too; nothing happens if it does not live.
     func logOut(_ id: String, by actor: Actor) async throws {
         guard SessionID.isPlausible(id) else { return }
         guard let entry = try await store.endSession(SessionHash(of: id), by: actor, now: clock.now()) else { return }

@@ -153,10 +153,30 @@ extension Connection {
         return ended.count
     }
 
-    /// Ends a session and those that refreshes put in its place.
-    func endChain(_ hash: SessionHash, _ now: Timestamp) throws {
+    /// Ends a user's session, those that refreshes put in its place, and those whose place it took, which would
+    /// otherwise live on for the rest of their grace.
+    func endChain(_ hash: SessionHash, of userID: String, _ now: Timestamp) throws {
         // Without its successor's name: that one ends too.
-        for hash in try successors(hash) { try end(hash, now, namingSuccessor: false) }
+        for hash in try predecessors(hash, of: userID) + successors(hash) {
+            try end(hash, now, namingSuccessor: false)
+        }
+    }
+
+    /// The sessions that were refreshed into this one and are in their grace.
+    private func predecessors(_ hash: SessionHash, of userID: String) throws -> [SessionHash] {
+        let refreshed = try rows(
+            "SELECT hash, replaced_by FROM session WHERE user_id = ? AND replaced_by IS NOT NULL",
+            userID
+        ) { row in (hash: try row.sessionHash(0), successor: SessionHash(bytes: row.bytes(1))) }
+        var origins: [SessionHash: SessionHash] = [:]
+        for one in refreshed { one.successor.map { origins[$0] = one.hash } }
+        var found: [SessionHash] = []
+        var next = origins.removeValue(forKey: hash)
+        while let hash = next {
+            found.append(hash)
+            next = origins.removeValue(forKey: hash)
+        }
+        return found
     }
 
     /// A session, its successor, and so on.
