@@ -57,6 +57,20 @@ struct AuditTests {
         #expect(logout.list("entries", "request_id") == ["r"])
     }
 
+    @Test("what a guest does has the share of those without an account, and pushes out nobody's entries")
+    func guestsShare() async throws {
+        _ = try await auth.logIn()
+        auth.clock.advance(1)
+        let guest = await auth.send(.post, "/auth/guest")
+        let headers: Headers = ["X-Session-Id": try #require(guest.string("session_id"))]
+        #expect(await auth.send(.patch, "/api/users/me", json: #"{"user_name":"A"}"#, headers: headers).status == 200)
+        #expect(await auth.send(.post, "/auth/logout", headers: headers).status == 200)
+        let limits = AuditLimits(entriesMax: 1, anonymousEntriesMax: 0)
+        while try await auth.store.trimAudit(limits, countMax: 2) > 0 {}
+        let left = try await auth.store.auditEntries(AuditFilter(), before: nil, limit: 10)
+        #expect(left.map(\.entry.actor.userID) == ["user123"])
+    }
+
     @Test("is for administrators")
     func roles() async throws {
         #expect(try await list(as: "user123").status == 403)

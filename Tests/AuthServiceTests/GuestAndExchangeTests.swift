@@ -118,6 +118,8 @@ struct GuestAndExchangeTests {
         #expect(second.string("user_name") == "Ann Li")
         let session = try await auth.sessions.verify(first.string("session_id") ?? "")
         #expect(session?.userName == "Ann Li")
+        // A token that says nothing of the name leaves it.
+        #expect(await exchange(auth, token(auth, name: nil)).string("user_name") == "Ann Li")
         // An existing customer's too, and their password still works.
         #expect(await exchange(auth, token(auth, "user123", name: "张三")).status == 200)
         _ = try await auth.logIn()
@@ -140,11 +142,11 @@ struct GuestAndExchangeTests {
         let account = try #require(try await auth.store.account("site-7"))
         let jti = SHA256.hash("once")
         let until = auth.clock.now.advanced(byMilliseconds: 90_000)
-        _ = try await auth.store.exchange(token: jti, expiresAt: until, for: account, beginning)
+        _ = try await auth.store.exchange(token: jti, expiresAt: until, for: account, naming: nil, beginning)
         await auth.store.close()
         let store = try await SQLiteAuthStore.open(directory: auth.directory.path)
         await #expect(throws: AuthError.self) {
-            _ = try await store.exchange(token: jti, expiresAt: until, for: account, beginning)
+            _ = try await store.exchange(token: jti, expiresAt: until, for: account, naming: nil, beginning)
         }
     }
 

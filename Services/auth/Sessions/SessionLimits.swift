@@ -19,10 +19,6 @@ struct SessionLimits: Sendable {
     var guests = Times(idleMilliseconds: 86_400_000, lifetimeMilliseconds: 7 * 86_400_000)
     /// How long a refreshed session still works, in milliseconds (DESIGN's 10 s).
     var graceMilliseconds: Int64 = 10_000
-    /// Refreshes of one user in a minute; each stays stored for a grace, and is told to every service.
-    var refreshesPerMinuteMax = 60
-    /// Users whose refreshes are counted.
-    var refreshingUsersMax = 10_000
     /// Sessions of one user; one more ends the oldest.
     var sessionsPerUserMax = 50
     /// Sessions whose state is kept in memory; beyond, the longest unused are forgotten and read again.

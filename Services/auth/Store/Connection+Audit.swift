@@ -15,7 +15,7 @@ extension Connection {
             """,
             entry.at.milliseconds,
             entry.event.word,
-            entry.event.isAnonymous,
+            entry.isAnonymous,
             entry.actor.userID,
             entry.userID,
             entry.conversationID,

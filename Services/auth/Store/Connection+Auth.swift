@@ -18,6 +18,30 @@ extension Connection {
         ) { try $0.account() }
     }
 
+    /// The statement for a page of accounts.
+    ///
+    /// Only what is asked for stands in the text, and `1` as such, so that the few administrators and disabled accounts
+    /// are found by their indexes among a million guests.
+    static func accountsStatement(_ filter: AccountFilter) -> String {
+        func condition(_ column: String, _ parameter: String, _ value: Bool?) -> String {
+            guard let value else { return "\(parameter) IS NULL" }
+            return value ? "\(column) = 1 AND \(parameter) = 1" : "\(column) = \(parameter)"
+        }
+        let conditions = [
+            filter.userType == nil ? "?2 IS NULL" : "user_type = ?2",
+            condition("is_admin", "?3", filter.isAdmin),
+            condition("is_disabled", "?4", filter.isDisabled),
+        ]
+        // The sign keeps the index by type away from where a smaller one serves.
+        let isRare = filter.isAdmin == true || filter.isDisabled == true
+        return """
+            SELECT \(accountColumns) FROM account
+            WHERE deleted_at IS NULL AND user_id > ?1
+                AND \(isRare ? "+" : "")\(conditions.joined(separator: " AND "))
+            ORDER BY user_id LIMIT ?5
+            """
+    }
+
     func insert(_ account: Account) throws {
         do {
             try run(
@@ -135,10 +159,30 @@ extension Connection {
         return ended.count { !$0.isReplaced }
     }
 
-    /// Ends a session and those that refreshes put in its place.
-    func endChain(_ hash: SessionHash, _ now: Timestamp) throws {
+    /// Ends a user's session, those that refreshes put in its place, and those whose place it took, which would
+    /// otherwise live on for the rest of their grace.
+    func endChain(_ hash: SessionHash, of userID: String, _ now: Timestamp) throws {
         // Without its successor's name: that one ends too.
-        for hash in try successors(hash) { try end(hash, now, namingSuccessor: false) }
+        for hash in try predecessors(hash, of: userID) + successors(hash) {
+            try end(hash, now, namingSuccessor: false)
+        }
+    }
+
+    /// The sessions that were refreshed into this one and are in their grace.
+    private func predecessors(_ hash: SessionHash, of userID: String) throws -> [SessionHash] {
+        let refreshed = try rows(
+            "SELECT hash, replaced_by FROM session WHERE user_id = ? AND replaced_by IS NOT NULL",
+            userID
+        ) { row in (hash: try row.sessionHash(0), successor: SessionHash(bytes: row.bytes(1))) }
+        var origins: [SessionHash: SessionHash] = [:]
+        for one in refreshed { one.successor.map { origins[$0] = one.hash } }
+        var found: [SessionHash] = []
+        var next = origins.removeValue(forKey: hash)
+        while let hash = next {
+            found.append(hash)
+            next = origins.removeValue(forKey: hash)
+        }
+        return found
     }
 
     /// A session, its successor, and so on.
