@@ -80,6 +80,14 @@ struct GuestAndExchangeTests {
         #expect(try await auth.store.account(userID) == nil)
         #expect(auth.guests.count == 0)
         #expect(await auth.send(.post, "/auth/guest").status == 200)
+        let another = try #require(
+            try await auth.store.accounts(AccountFilter(userType: .customer), after: nil, limit: 9).first
+        )
+        #expect(another.isGuest)
+        try await auth.accounts.delete(another.userID, by: .command)
+        try await auth.guests.recount()
+        #expect(auth.guests.count == 0)
+        #expect(await auth.send(.post, "/auth/guest").status == 200)
         // A service started anew counts those there are.
         #expect(try await GuestLogin.start(auth.sessions, limits).count == 1)
     }

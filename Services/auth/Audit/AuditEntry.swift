@@ -43,9 +43,6 @@ struct AuditEntry: Sendable, Equatable {
         self.reportID = reportID
     }
 
-    /// Whether somebody without an account made it, a guest included.
-    var isAnonymous: Bool { event.isAnonymous || actor.userID?.hasPrefix(Account.guestPrefix) == true }
-
     /// What another service has reported.
     init(_ reported: AuditReport.Entry) {
         let event: AuditEvent =
