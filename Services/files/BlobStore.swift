@@ -79,6 +79,18 @@ final class BlobStore: Sendable {
         }
     }
 
+    /// The dimensions of a blob that is an image, from its first `ImageDimensions.bytesMax` bytes; `nil` for others.
+    func imageDimensions(sha256: String, contentType: String) async throws -> ImageDimensions? {
+        guard contentType.hasPrefix("image/") else { return nil }
+        let path = path(sha256)
+        return try await workers[nextIndex()].run {
+            let blob = DescriptorOwner(try SystemCall.check("open", path) { Glibc.open(path, O_RDONLY | O_CLOEXEC) })
+            return try ImageDimensions(contentType: contentType) { offset, count in
+                try SystemCall.read(blob.descriptor, offset: offset, count: count)
+            }
+        }
+    }
+
     /// An executor for who reads an open blob in pieces.
     func nextExecutor() -> QueueExecutor { executors[nextIndex()] }
 

@@ -2,14 +2,23 @@ import Core
 import Crypto
 import HTTP
 
-/// `GET` and `HEAD /files/{file_id}`: the bytes.
+/// `GET` and `HEAD /files/{file_id}`: the bytes, for a session or by a signed URL.
 struct DownloadRoutes: RouteGroup {
     private let files: FileStore
     private let authenticate: Authenticate
+    private let signer: FileURLSigner
+    private let now: @Sendable () -> Timestamp
 
-    init(_ files: FileStore, authenticate: @escaping Authenticate) {
+    init(
+        _ files: FileStore,
+        authenticate: @escaping Authenticate,
+        signer: FileURLSigner,
+        now: @escaping @Sendable () -> Timestamp = { Timestamp.now() }
+    ) {
         self.files = files
         self.authenticate = authenticate
+        self.signer = signer
+        self.now = now
     }
 
     func register(in router: inout Router) {
@@ -18,12 +27,11 @@ struct DownloadRoutes: RouteGroup {
     }
 
     @Sendable private func download(_ request: Request) async throws -> Response {
-        let caller = try await authenticate(request)
-        let record = try await files.readable(request.parameters["file_id"] ?? "", by: caller)
+        let (record, isSigned) = try await record(for: request)
         // The conditions in the order of RFC 9110 §13.2.2.
         let tag = EntityTag(sha256: record.sha256)
         if tag.failsIfMatch(request.headers) { throw FilesError.preconditionFailed }
-        let headers = Self.headers(of: record, tag: tag)
+        let headers = Self.headers(of: record, tag: tag, isSigned: isSigned)
         if tag.isNamedByIfNoneMatch(request.headers) { return Response(.notModified, headers: headers) }
         guard request.method == .get else {
             // Only GET has ranges (§14.2). The length is the file's; no file needs to be opened for it.
@@ -33,6 +41,22 @@ struct DownloadRoutes: RouteGroup {
         }
         let field = tag.allowsRange(request.headers) ? Self.range(request.headers) : nil
         return try await respond(record, ByteRanges(field, size: record.size), headers)
+    }
+
+    /// The file that the request may read.
+    ///
+    /// What looks like a signed URL is judged as one alone, with a session too.
+    private func record(for request: Request) async throws -> (FileRecord, isSigned: Bool) {
+        let id = request.parameters["file_id"] ?? ""
+        let query = request.query
+        let (expires, signature) = (query.values("expires"), query.values("signature"))
+        if expires.isEmpty, signature.isEmpty {
+            return (try await files.readable(id, by: try await authenticate(request)), false)
+        }
+        guard expires.count == 1, signature.count == 1,
+            signer.accepts(id, expires: expires[0], signature: signature[0], now: now())
+        else { throw FilesError.invalidSignature }
+        return (try await files.signed(id), true)
     }
 
     private func respond(_ record: FileRecord, _ ranges: ByteRanges, _ headers: Headers) async throws -> Response {
@@ -85,8 +109,9 @@ struct DownloadRoutes: RouteGroup {
     ///   only pictures, sound and film are shown in place.
     /// - A cache asks every time (`no-cache`, answered 304 by the tag): the bytes never change, but who may read them
     ///   does, and several people share a browser.
-    /// - A page of another port of the same site may show it; what other origins may read, CORS says.
-    private static func headers(of record: FileRecord, tag: EntityTag) -> Headers {
+    /// - A page of another port of the same site may show it, and any page that has a signed URL; what other origins
+    ///   may read, CORS says.
+    private static func headers(of record: FileRecord, tag: EntityTag, isSigned: Bool) -> Headers {
         [
             "ETag": tag.text,
             "Accept-Ranges": "bytes",
@@ -97,7 +122,7 @@ struct DownloadRoutes: RouteGroup {
             ),
             "X-Content-Type-Options": "nosniff",
             "Content-Security-Policy": "sandbox; default-src 'none'",
-            "Cross-Origin-Resource-Policy": "same-site",
+            "Cross-Origin-Resource-Policy": isSigned ? "cross-origin" : "same-site",
         ]
     }
 }

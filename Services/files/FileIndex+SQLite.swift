@@ -1,4 +1,5 @@
 import Core
+import ServiceKit
 import Storage
 
 /// The metadata in SQLite.
@@ -40,6 +41,32 @@ struct SQLiteFileIndex: FileIndex {
                 CREATE INDEX file_grant_by_source ON file_grant (file_id, source);
                 """
         ),
+        Migration(
+            "0003 usage by user",
+            // Triggers keep it, so that no way to add or remove a file forgets to.
+            sql: """
+                CREATE TABLE file_usage (
+                    user_id TEXT NOT NULL PRIMARY KEY,
+                    files INTEGER NOT NULL,
+                    bytes INTEGER NOT NULL
+                ) STRICT, WITHOUT ROWID;
+                INSERT INTO file_usage (user_id, files, bytes)
+                    SELECT uploader_id, count(*), sum(size) FROM file GROUP BY uploader_id;
+                CREATE TRIGGER file_usage_added AFTER INSERT ON file BEGIN
+                    INSERT INTO file_usage (user_id, files, bytes) VALUES (NEW.uploader_id, 1, NEW.size)
+                        ON CONFLICT (user_id) DO UPDATE SET files = files + 1, bytes = bytes + excluded.bytes;
+                END;
+                CREATE TRIGGER file_usage_removed AFTER DELETE ON file BEGIN
+                    UPDATE file_usage SET files = files - 1, bytes = bytes - OLD.size WHERE user_id = OLD.uploader_id;
+                    DELETE FROM file_usage WHERE user_id = OLD.uploader_id AND files = 0;
+                END;
+                """
+        ),
+        Migration(
+            "0004 image dimensions",
+            // Of images from before it they stay unknown.
+            sql: "ALTER TABLE file ADD COLUMN width INTEGER; ALTER TABLE file ADD COLUMN height INTEGER;"
+        ),
     ]
 
     private let database: Database
@@ -47,12 +74,15 @@ struct SQLiteFileIndex: FileIndex {
     /// - Parameter database: Opened with `migrations`.
     init(_ database: Database) { self.database = database }
 
-    func insert(_ record: FileRecord) async throws {
+    func insert(_ record: FileRecord, within limits: UploadLimits) async throws {
         _ = try await database.write { db in
+            let bytesLeft = try limits.bytesLeft(try Self.usage(of: record.uploaderID, db))
+            guard record.size <= bytesLeft else { throw limits.bytesExceeded }
             try db.run(
                 """
-                INSERT INTO file (file_id, sha256, size, file_name, content_type, uploader_id, created_at)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO file
+                    (file_id, sha256, size, file_name, content_type, uploader_id, created_at, width, height)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 record.id,
                 record.sha256,
@@ -60,22 +90,31 @@ struct SQLiteFileIndex: FileIndex {
                 record.fileName,
                 record.contentType,
                 record.uploaderID,
-                record.createdAt.milliseconds
+                record.createdAt.milliseconds,
+                record.dimensions?.width,
+                record.dimensions?.height
             )
         }
+    }
+
+    func usage(of userID: String) async throws -> FileUsage {
+        try await database.read { db in try Self.usage(of: userID, db) }
     }
 
     func lookUp(_ id: String, grantedTo userID: String) async throws -> (record: FileRecord, isGranted: Bool)? {
         try await database.read { db in
             try db.first(
                 """
-                SELECT sha256, size, file_name, content_type, uploader_id, created_at,
+                SELECT sha256, size, file_name, content_type, uploader_id, created_at, width, height,
                     EXISTS (SELECT 1 FROM file_grant g WHERE g.file_id = f.file_id AND g.user_id = ?)
                 FROM file f WHERE file_id = ?
                 """,
                 userID,
                 id
             ) { row in
+                let dimensions = row.optionalInt64(6).flatMap { width in
+                    row.optionalInt64(7).map { ImageDimensions(width: Int(width), height: Int($0)) }
+                }
                 let record = FileRecord(
                     id: id,
                     sha256: row.string(0),
@@ -83,9 +122,10 @@ struct SQLiteFileIndex: FileIndex {
                     fileName: row.string(2),
                     contentType: row.string(3),
                     uploaderID: row.string(4),
-                    createdAt: Timestamp(milliseconds: row.int64(5))
+                    createdAt: Timestamp(milliseconds: row.int64(5)),
+                    dimensions: dimensions
                 )
-                return (record, row.bool(6))
+                return (record, row.bool(8))
             }
         }
     }
@@ -140,6 +180,12 @@ struct SQLiteFileIndex: FileIndex {
 
     func ping() async throws {
         _ = try await database.read { db in try db.first("SELECT 1 FROM file LIMIT 1") { _ in true } }
+    }
+
+    private static func usage(of userID: String, _ db: Connection) throws -> FileUsage {
+        try db.first("SELECT files, bytes FROM file_usage WHERE user_id = ?", userID) { row in
+            FileUsage(files: row.int(0), bytes: row.int(1))
+        } ?? FileUsage()
     }
 
     private static func isReferenced(_ sha256: String, _ db: Connection) throws -> Bool {

@@ -1,7 +1,16 @@
+import ServiceKit
+
 /// Where the files' metadata and grants are kept.
 protocol FileIndex: Sendable {
-    /// Stores a record durably.
-    func insert(_ record: FileRecord) async throws
+    /// Stores a record durably, if its uploader has room for it.
+    ///
+    /// Counted and stored in one step, so that uploads at once do not get past the limits together.
+    ///
+    /// - Throws: `FilesError.quotaExceeded`.
+    func insert(_ record: FileRecord, within limits: UploadLimits) async throws
+
+    /// What the user's files come to.
+    func usage(of userID: String) async throws -> FileUsage
 
     /// The record, and whether it was granted to `userID`; `nil` if there is no such file.
     func lookUp(_ id: String, grantedTo userID: String) async throws -> (record: FileRecord, isGranted: Bool)?

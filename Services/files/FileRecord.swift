@@ -15,6 +15,8 @@ struct FileRecord: Sendable, Equatable {
     var contentType: String
     var uploaderID: String
     var createdAt: Timestamp
+    /// Of an image, where they are known.
+    var dimensions: ImageDimensions?
 
     /// A fresh id.
     static func makeID() -> String { SecureRandom.token(bytes: 16) }
@@ -39,7 +41,9 @@ struct FileRecord: Sendable, Equatable {
             fileName: fileName,
             contentType: contentType,
             size: size,
-            sha256: sha256
+            sha256: sha256,
+            width: dimensions?.width,
+            height: dimensions?.height
         )
     }
 }

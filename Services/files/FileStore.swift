@@ -1,5 +1,6 @@
 import Core
 import Crypto
+import ServiceKit
 
 /// Files as users know them: the index and the blobs together, and who may do what.
 ///
@@ -8,13 +9,15 @@ import Crypto
 struct FileStore: Sendable {
     let index: any FileIndex
     let blobs: BlobStore
+    let limits: UploadLimits
     private let log: Log
     /// Publishing a blob with its record, and removing the last record with its blob, exclude each other.
     private let gate = KeyGate()
 
-    init(index: any FileIndex, blobs: BlobStore, log: Log) {
+    init(index: any FileIndex, blobs: BlobStore, limits: UploadLimits, log: Log) {
         self.index = index
         self.blobs = blobs
+        self.limits = limits
         self.log = log
     }
 
@@ -29,6 +32,16 @@ struct FileStore: Sendable {
         }
         let mayRead = caller.userType == .agent || found.record.uploaderID == caller.userID || found.isGranted
         guard mayRead else { throw FilesError.fileNotFound }
+        return found.record
+    }
+
+    /// The file, for whoever has a signed URL of it.
+    ///
+    /// - Throws: `FilesError.fileNotFound` if there is none.
+    func signed(_ id: String) async throws -> FileRecord {
+        guard FileRecord.isID(id), let found = try await index.lookUp(id, grantedTo: "") else {
+            throw FilesError.fileNotFound
+        }
         return found.record
     }
 
@@ -51,14 +64,23 @@ struct FileStore: Sendable {
 
     // MARK: - Changes
 
+    /// How many bytes `caller` may add, before any of them is read; `add` counts again.
+    ///
+    /// - Throws: `FilesError.quotaExceeded` when it is none, or no further file.
+    func bytesLeft(of caller: Caller) async throws -> Int {
+        try limits.bytesLeft(try await index.usage(of: caller.userID))
+    }
+
     /// Makes a finished upload a file.
+    ///
+    /// - Throws: `FilesError.tooLarge` for its type, `.quotaExceeded`, `.storageFull`; nothing is kept then.
     func add(
         _ summary: BlobWriter.Summary,
         from writer: BlobWriter,
         document: UploadDocument,
         by caller: Caller
     ) async throws -> FileRecord {
-        let record = FileRecord(
+        var record = FileRecord(
             id: FileRecord.makeID(),
             sha256: summary.sha256,
             size: summary.size,
@@ -67,10 +89,15 @@ struct FileStore: Sendable {
             uploaderID: caller.userID,
             createdAt: .now()
         )
+        try limits.check(record.fileType, size: record.size)
         try await gate.with(record.sha256) {
             try await blobs.publish(writer, sha256: record.sha256)
             do {
-                try await index.insert(record)
+                record.dimensions = try await blobs.imageDimensions(
+                    sha256: record.sha256,
+                    contentType: record.contentType
+                )
+                try await index.insert(record, within: limits)
             } catch {
                 await removeUnreferencedBlob(record.sha256)
                 throw error

@@ -7,9 +7,11 @@ struct FilesConfig: Sendable {
     /// The metadata's SQLite file.
     let databasePath: String
     let diskThreads: Int
-    let limits: UploadRoutes.Limits
-    let uploadsPerUserMax: Int
+    let limits: UploadLimits
     let uploadsMax: Int
+    /// What signs URLs; `nil`: the key in the directory of the blobs.
+    let urlSecret: String?
+    let urlLifetimeSeconds: Int64
 
     init(_ settings: Settings) {
         let dataDirectory = settings[SettingsCatalogue.dataDirectory]
@@ -22,11 +24,9 @@ struct FilesConfig: Sendable {
             settings.isGiven(SettingsCatalogue.filesDirectory)
             ? settings[SettingsCatalogue.filesDirectory] : dataDirectory + "/files"
         diskThreads = settings[SettingsCatalogue.filesDiskThreads]
-        limits = UploadRoutes.Limits(base64BytesMax: settings[SettingsCatalogue.filesBase64BytesMax])
-        uploadsPerUserMax = settings[SettingsCatalogue.filesUploadsPerUserMax]
+        limits = UploadLimits(settings)
         uploadsMax = settings[SettingsCatalogue.filesUploadsMax]
+        urlSecret = settings[SettingsCatalogue.filesURLSecret]
+        urlLifetimeSeconds = settings[SettingsCatalogue.filesURLLifetime].components.seconds
     }
-
-    /// The largest request body that any route reads, in bytes.
-    var bodyBytesMax: Int { UploadDocumentDecoder.documentBytesMax(fileBytesMax: limits.base64BytesMax) }
 }

@@ -1,9 +1,14 @@
 import Core
+import HTTP
 
 /// What can go wrong in the file service, in its own words; `problem` gives the answer on the wire.
 enum FilesError: Error, Equatable {
     /// The upload's body is not JSON; the text says where and why.
     case malformedDocument(String)
+    /// The upload's body is no multipart body.
+    case malformedForm(MultipartError)
+    /// The head of a form's part says what none may; the text says what it must.
+    case invalidPart(String)
     /// A member of the upload's document breaks a rule.
     case invalidField(name: String, rule: String)
     /// `file_data` is not base64; the text says where.
@@ -14,6 +19,8 @@ enum FilesError: Error, Equatable {
     case unsupportedMediaType(String)
     /// No such file, or none that the caller may know of.
     case fileNotFound
+    /// A URL's signature is wrong, or has expired; which is not told.
+    case invalidSignature
     /// The caller may read the file and not delete it.
     case notOwner
     /// `If-Match` names another version.
@@ -22,6 +29,8 @@ enum FilesError: Error, Equatable {
     case rangeNotSatisfiable(size: Int)
     /// The user, or the service, has as many uploads in progress as it may.
     case tooManyUploads(String)
+    /// The user has as many files, or as many bytes in them, as one may; the text says how many.
+    case quotaExceeded(String)
     /// The disk or a quota of the file system is full.
     case storageFull
     /// A system call failed; never shown to a client.
@@ -34,11 +43,14 @@ extension FilesError: ProblemConvertible {
     var problem: Problem {
         switch self {
         case .malformedDocument(let detail): Problem(400, .malformedJSON, detail)
+        case .malformedForm(let error): error.problem
+        case .invalidPart(let detail): Problem(400, .malformedMultipart, "body: a part's \(detail)")
         case .invalidField(let name, let rule): Problem.invalidField(name, rule)
         case .invalidBase64(let detail): Problem(422, .invalidBase64, "file_data: \(detail)")
         case .tooLarge(let name, let bytesMax): Problem(413, .tooLarge, "\(name): at most \(bytesMax) bytes")
         case .unsupportedMediaType(let detail): Problem(415, .unsupportedMediaType, detail)
         case .fileNotFound: Problem(404, .fileNotFound, "no such file")
+        case .invalidSignature: Problem.forbidden("the URL has expired, or its signature is wrong")
         case .notOwner: Problem.forbidden("only the uploader or an administrator deletes a file")
         case .preconditionFailed: Problem(412, .preconditionFailed, "If-Match: the file has another ETag")
         case .rangeNotSatisfiable(let size):
@@ -50,6 +62,7 @@ extension FilesError: ProblemConvertible {
             )
         case .tooManyUploads(let detail):
             Problem(429, .tooManyRequests, detail, headers: [Problem.Header("Retry-After", "1")])
+        case .quotaExceeded(let detail): Problem(413, .quotaExceeded, detail)
         case .storageFull: Problem(507, .storageFull, "the file store is full")
         case .systemCall, .blobMissing:
             Problem(500, .internalError, "the server failed to answer this request")

@@ -20,7 +20,12 @@ enum FilesMain {
                 migrations: SQLiteFileIndex.migrations,
                 ownership: .exclusiveOwner(advice: "Another files service runs on this file; stop it first.")
             )
-            let files = FileStore(index: SQLiteFileIndex(database), blobs: blobs, log: process.log)
+            let files = FileStore(
+                index: SQLiteFileIndex(database),
+                blobs: blobs,
+                limits: config.limits,
+                log: process.log
+            )
             let findings = try await files.repair()
             process.log.info(
                 "store_opened",
@@ -29,21 +34,26 @@ enum FilesMain {
                     "blobs_removed": .int(findings.blobsRemoved), "blobs_missing": .int(findings.blobsMissing),
                 ]
             )
+            let urlKey =
+                try config.urlSecret.map { Array($0.utf8) }
+                ?? SigningKey.load(config.directory + "/url.key", in: config.directory)
             // 3. Routes.
             let sessions = process.makeSessionVerifier()
             let authenticate: Authenticate = { request in
                 let session = try await sessions.require(request)
                 return Caller(userID: session.userID, userType: session.userType, isAdmin: session.isAdmin)
             }
-            let slots = UploadSlots(perUserMax: config.uploadsPerUserMax, totalMax: config.uploadsMax)
+            let slots = UploadSlots(perUserMax: config.limits.uploadsPerUserMax, totalMax: config.uploadsMax)
             process.metrics.read("files_uploads_in_progress", help: "Uploads being received.") {
                 Double(slots.inProgress)
             }
             var router = Router()
             router.mount(
-                UploadRoutes(files, authenticate: authenticate, slots: slots, limits: config.limits, log: process.log)
+                UploadRoutes(files, authenticate: authenticate, slots: slots, log: process.log)
             )
-            router.mount(DownloadRoutes(files, authenticate: authenticate))
+            let signer = FileURLSigner(key: urlKey, lifetimeSeconds: config.urlLifetimeSeconds)
+            router.mount(DownloadRoutes(files, authenticate: authenticate, signer: signer))
+            router.mount(URLRoutes(files, authenticate: authenticate, signer: signer))
             router.mount(MetadataRoutes(files, authenticate: authenticate, log: process.log))
             router.mount(InternalRoutes(files))
             // 4. Serve until the signal; the store is closed last.
@@ -53,7 +63,7 @@ enum FilesMain {
                 sessions.healthCheck,
             ]
             let server = try process.listen(at: SettingsCatalogue.filesListen, router, checks: checks) {
-                $0.bodyBytesMax = config.bodyBytesMax
+                $0.bodyBytesMax = config.limits.bodyBytesMax
             }
             try await process.untilSignal(server)
             await database.close()

@@ -1,4 +1,3 @@
-import Glibc
 import Storage
 
 /// The body of a `multipart/byteranges` answer (RFC 9110 §14.6), read from the disk piece by piece.
@@ -61,13 +60,11 @@ actor RangesBody {
         switch piece {
         case .text(let bytes): return bytes
         case .file(let range):
-            let wanted = min(range.count, Self.pieceBytes)
-            let descriptor = blob.descriptor
-            let bytes = try [UInt8](unsafeUninitializedCapacity: wanted) { buffer, count in
-                count = try SystemCall.check("pread", "blob") {
-                    pread(descriptor, buffer.baseAddress, wanted, off_t(range.lowerBound))
-                }
-            }
+            let bytes = try SystemCall.read(
+                blob.descriptor,
+                offset: range.lowerBound,
+                count: min(range.count, Self.pieceBytes)
+            )
             guard !bytes.isEmpty else { throw FilesError.blobMissing("a blob became shorter") }
             if bytes.count < range.count {
                 pieces = [.file((range.lowerBound + bytes.count)..<range.upperBound)] + pieces

@@ -22,6 +22,13 @@ enum SystemCall {
         }
     }
 
+    /// Bytes of an open file: as many as asked for, or fewer where it ends.
+    static func read(_ descriptor: Int32, offset: Int, count wanted: Int) throws -> [UInt8] {
+        try [UInt8](unsafeUninitializedCapacity: wanted) { buffer, count in
+            count = try check("pread", "blob") { pread(descriptor, buffer.baseAddress, wanted, off_t(offset)) }
+        }
+    }
+
     /// Makes a directory for the owner only, unless it is there.
     static func makeDirectory(_ path: String) throws {
         do {

@@ -1,20 +1,10 @@
-/// What an upload's document says beside the bytes.
-struct UploadDocument: Sendable, Equatable {
-    /// 1 to 255 Unicode scalars, no control character, `/` or `\`.
-    var fileName: String
-    /// The sender's word for the content type; a hint, possibly empty.
-    var declaredType: String
-}
-
 /// Reads `{"file_name","file_type","file_data"}` as it streams in; members in any order, in any split.
 ///
 /// The decoded bytes of `file_data` come out as they arrive, so a document of any size needs the memory of one
 /// piece. `JSONDecoder` would hold the text, its string and the bytes: three times the file.
-struct UploadDocumentDecoder {
+struct UploadDocumentDecoder: UploadDecoder {
     /// The longest member name, in bytes.
     static let keyBytesMax = 256
-    /// The longest `file_type`, in bytes.
-    static let declaredTypeBytesMax = 255
     /// The most that a document has beside `file_data`, in bytes: white space, names, unknown members.
     static let envelopeBytesMax = 262_144
 
@@ -57,13 +47,7 @@ struct UploadDocumentDecoder {
         (fileBytesMax + 2) / 3 * 4 * 2 + envelopeBytesMax
     }
 
-    /// Reads `bytes`, appending what they hold of the file to `output`.
-    ///
-    /// - Parameters:
-    ///   - bytes: Any number of the document's bytes, zero included.
-    ///   - output: Gets the file's next bytes, never more than `bytes` has.
-    /// - Throws: `FilesError.malformedDocument`, `.invalidField`, `.invalidBase64` or `.tooLarge`; the decoder is
-    ///   of no use afterwards.
+    /// Throws `FilesError.malformedDocument`, `.invalidField`, `.invalidBase64` or `.tooLarge`.
     mutating func feed(_ bytes: [UInt8], into output: inout [UInt8]) throws(FilesError) {
         var index = 0
         while index < bytes.count {
@@ -87,10 +71,7 @@ struct UploadDocumentDecoder {
         }
     }
 
-    /// Ends the document.
-    ///
-    /// - Returns: What it says beside the bytes.
-    /// - Throws: `FilesError.malformedDocument` if it is not complete, `.invalidField` for a member that is missing.
+    /// Throws `FilesError.malformedDocument` if the document is not complete, `.invalidField` for a missing member.
     mutating func finish() throws(FilesError) -> UploadDocument {
         guard case .end = state else { throw .malformedDocument("body: ends within the JSON document") }
         for member in Member.allCases where !seen.contains(member) {
@@ -169,8 +150,8 @@ struct UploadDocumentDecoder {
         switch member {
         case .fileName where text.count > FileName.bytesMax:
             throw .invalidField(name: member.rawValue, rule: FileName.lengthRule)
-        case .fileType where text.count > Self.declaredTypeBytesMax:
-            throw .invalidField(name: member.rawValue, rule: "at most \(Self.declaredTypeBytesMax) bytes")
+        case .fileType where text.count > UploadDocument.declaredTypeBytesMax:
+            throw .invalidField(name: member.rawValue, rule: UploadDocument.declaredTypeLengthRule)
         default: break
         }
     }
@@ -179,13 +160,9 @@ struct UploadDocumentDecoder {
         guard let value = String(validating: text, as: UTF8.self) else { throw Self.notUTF8 }
         text.removeAll(keepingCapacity: true)
         if member == .fileName {
-            if let rule = FileName.brokenRule(value) { throw .invalidField(name: member.rawValue, rule: rule) }
-            fileName = value
+            fileName = try UploadDocument.checkedFileName(value, member.rawValue)
         } else {
-            guard !value.unicodeScalars.contains(where: FileName.isControl) else {
-                throw .invalidField(name: member.rawValue, rule: "must not have control characters")
-            }
-            declaredType = value
+            declaredType = try UploadDocument.checkedDeclaredType(value, member.rawValue)
         }
         state = .commaOrEnd
     }

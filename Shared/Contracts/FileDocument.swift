@@ -2,7 +2,7 @@
 ///
 /// ```json
 /// {"file_id":"f-9aK","url":"/files/f-9aK","file_type":"Image","file_name":"image.jpg",
-///  "content_type":"image/jpeg","size":1234,"sha256":"e3b0c442…"}
+///  "content_type":"image/jpeg","size":1234,"sha256":"e3b0c442…","width":640,"height":480}
 /// ```
 package struct FileDocument: Codable, Sendable, Equatable {
     package var fileID: String
@@ -15,6 +15,9 @@ package struct FileDocument: Codable, Sendable, Equatable {
     package var size: Int
     /// Lower-case hex.
     package var sha256: String
+    /// Of an image as it is to be shown, in pixels; left out where it is not known.
+    package var width: Int?
+    package var height: Int?
 
     package init(
         fileID: String,
@@ -23,7 +26,9 @@ package struct FileDocument: Codable, Sendable, Equatable {
         fileName: String,
         contentType: String,
         size: Int,
-        sha256: String
+        sha256: String,
+        width: Int? = nil,
+        height: Int? = nil
     ) {
         self.fileID = fileID
         self.url = url
@@ -32,6 +37,8 @@ package struct FileDocument: Codable, Sendable, Equatable {
         self.contentType = contentType
         self.size = size
         self.sha256 = sha256
+        self.width = width
+        self.height = height
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -42,6 +49,8 @@ package struct FileDocument: Codable, Sendable, Equatable {
         case contentType = "content_type"
         case size
         case sha256
+        case width
+        case height
     }
 }
 

@@ -35,6 +35,8 @@ package enum ProblemCode: String, Sendable, CaseIterable {
     case invalidBase64 = "invalid_base64"
     case fileNotFound = "file_not_found"
     case preconditionFailed = "precondition_failed"
+    case malformedMultipart = "malformed_multipart"
+    case quotaExceeded = "quota_exceeded"
     // gateway
     case unknownType = "unknown_type"
     case tooManyConnections = "too_many_connections"

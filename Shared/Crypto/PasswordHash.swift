@@ -53,6 +53,16 @@ package struct PasswordHash: ~Copyable {
         return !stored.hasPrefix(setting[...salt])
     }
 
+    /// The costs at which one hash each takes the time that verifying `stored` takes less than a hash at `cost`.
+    ///
+    /// Each step doubles the work, so what was hashed at 4 and one more hash at 4, 5 and 6 make one at 7.
+    package static func costsMissing(in stored: String, to cost: Int) -> Range<Int> {
+        guard needsRehash(stored: stored, cost: cost),
+            let known = costRange.first(where: { !needsRehash(stored: stored, cost: $0) }), known < cost
+        else { return cost..<cost }
+        return known..<cost
+    }
+
     // MARK: - crypt(3)
 
     private static func checked(_ password: String) throws(PasswordHashError) -> String {

@@ -44,11 +44,13 @@ package final class PasswordHasher: Sendable {
 
     /// Whether `stored` is a hash of `password`.
     ///
-    /// `nil`, for a user who does not exist, takes as long and is `false`.
+    /// `nil`, for a user who does not exist, takes as long and is `false`. So does a hash of a lower cost: else it
+    /// could be told who exists after the cost was raised.
     package func verify(_ password: String, stored: String?) async throws(PasswordHasherError) -> Bool {
         let (queue, compared) = (self.queue, stored ?? absentUserHash)
+        let costs = PasswordHash.costsMissing(in: compared, to: cost)
         let matches = try await withCheckedContinuation { continuation in
-            queue.add(.verify(password, stored: compared, continuation))
+            queue.add(.verify(password, stored: compared, also: costs, continuation))
         }.get()
         return matches && stored != nil
     }

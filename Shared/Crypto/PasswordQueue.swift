@@ -5,12 +5,18 @@ internal import Synchronization
 final class PasswordQueue: Sendable {
     enum Job: Sendable {
         case hash(String, cost: Int, CheckedContinuation<Result<String, PasswordHasherError>, Never>)
-        case verify(String, stored: String, CheckedContinuation<Result<Bool, PasswordHasherError>, Never>)
+        /// Hashes at the costs `also` as well, for nothing but the time that it takes.
+        case verify(
+            String,
+            stored: String,
+            also: Range<Int>,
+            CheckedContinuation<Result<Bool, PasswordHasherError>, Never>
+        )
 
         func refuse(_ error: PasswordHasherError) {
             switch self {
             case .hash(_, _, let continuation): continuation.resume(returning: .failure(error))
-            case .verify(_, _, let continuation): continuation.resume(returning: .failure(error))
+            case .verify(_, _, _, let continuation): continuation.resume(returning: .failure(error))
             }
         }
     }
@@ -74,9 +80,13 @@ final class PasswordQueue: Sendable {
             do { result = .success(try password.hash(text, cost: cost)) } catch { result = .failure(.password(error)) }
             state.withLock { $0.running -= 1 }
             continuation.resume(returning: result)
-        case .verify(let text, let stored, let continuation):
+        case .verify(let text, let stored, let costs, let continuation):
             let result: Result<Bool, PasswordHasherError>
-            do { result = .success(try password.verify(text, stored: stored)) } catch {
+            do {
+                let matches = try password.verify(text, stored: stored)
+                for cost in costs { _ = try password.hash("", cost: cost) }
+                result = .success(matches)
+            } catch {
                 result = .failure(.password(error))
             }
             state.withLock { $0.running -= 1 }

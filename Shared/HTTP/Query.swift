@@ -6,6 +6,8 @@ package struct Query: Sendable, Equatable {
     package struct Item: Sendable, Equatable {
         package var name: String
         package var value: String
+
+        fileprivate func has(_ name: String) -> Bool { self.name.utf8.elementsEqual(name.utf8) }
     }
 
     package private(set) var items: [Item] = []
@@ -34,10 +36,12 @@ package struct Query: Sendable, Equatable {
     }
 
     /// The first value of `name`; `nil` without one.
-    package subscript(_ name: String) -> String? { items.first { $0.name == name }?.value }
+    ///
+    /// Compared byte for byte: by Unicode's equivalence it would take the square of a run of combining marks.
+    package subscript(_ name: String) -> String? { items.first { $0.has(name) }?.value }
 
     /// Every value of `name`, in order.
-    package func values(_ name: String) -> [String] { items.filter { $0.name == name }.map(\.value) }
+    package func values(_ name: String) -> [String] { items.filter { $0.has(name) }.map(\.value) }
 
     /// The first value of `name` as a whole number, of digits alone; `nil` without one.
     ///

@@ -21,6 +21,7 @@ package struct RoutePattern: Sendable, Equatable, CustomStringConvertible {
             ? []
             : text.dropFirst().split(separator: "/", omittingEmptySubsequences: false).map { part in
                 precondition(!part.isEmpty, "route pattern \(text) has an empty segment")
+                precondition(part.utf8.allSatisfy { $0 < 0x80 }, "route pattern \(text) is not ASCII")
                 guard part.first == "{", part.last == "}" else { return .literal(String(part)) }
                 return .parameter(String(part.dropFirst().dropLast()))
             }

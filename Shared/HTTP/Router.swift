@@ -51,9 +51,15 @@ package struct Router: Sendable {
             }
         }
 
+        /// The subtree below a literal, all of which are ASCII: to hash anything else takes the square of a run of
+        /// combining marks.
+        private func literal(_ segment: String) -> Node? {
+            segment.utf8.allSatisfy { $0 < 0x80 } ? literals[segment] : nil
+        }
+
         func find(_ segments: ArraySlice<String>, _ values: inout [String]) -> [Method: Route]? {
             guard let first = segments.first else { return routes.isEmpty ? nil : routes }
-            if let found = literals[first]?.find(segments.dropFirst(), &values) { return found }
+            if let found = literal(first)?.find(segments.dropFirst(), &values) { return found }
             guard !first.isEmpty, let below = parameter.first else { return nil }
             values.append(first)
             if let found = below.find(segments.dropFirst(), &values) { return found }

@@ -57,6 +57,20 @@ struct AuditTests {
         #expect(logout.list("entries", "request_id") == ["r"])
     }
 
+    @Test("what a guest does has the share of those without an account, and pushes out nobody's entries")
+    func guestsShare() async throws {
+        _ = try await auth.logIn("support001")
+        auth.clock.advance(1)
+        let guest = await auth.send(.post, "/auth/guest")
+        let headers: Headers = ["X-Session-Id": try #require(guest.string("session_id"))]
+        #expect(await auth.send(.patch, "/api/users/me", json: #"{"user_name":"A"}"#, headers: headers).status == 200)
+        #expect(await auth.send(.post, "/auth/logout", headers: headers).status == 200)
+        let limits = AuditLimits(entriesMax: 1, anonymousEntriesMax: 0)
+        while try await auth.store.trimAudit(limits, countMax: 2) > 0 {}
+        let left = try await auth.store.auditEntries(AuditFilter(), before: nil, limit: 10)
+        #expect(left.map(\.entry.actor.userID) == ["support001"])
+    }
+
     @Test("is for administrators")
     func roles() async throws {
         #expect(try await list(as: "user123").status == 403)
@@ -130,6 +144,19 @@ struct AuditTests {
         await #expect(throws: SQLiteError.self) {
             try await auth.store.database.write { try $0.run("UPDATE audit SET actor_id = 'x'") }
         }
+    }
+
+    @Test("what customers do pushes out nothing that agents, administrators or the operator did")
+    func shares() async throws {
+        try await auth.store.append((0..<9).map { entry(.login, Int64($0), actor: "user123") })
+        try await auth.store.append([entry(.login, 0, actor: "support001"), entry(.userUpdated, 1)])
+        while try await auth.store.trimAudit(AuditLimits(entriesMax: 100, anonymousEntriesMax: 2), countMax: 5) > 0 {}
+        func found(_ filter: AuditFilter) async throws -> [Int64] {
+            try await auth.store.auditEntries(filter, before: nil, limit: 20).map(\.entry.at.milliseconds)
+        }
+        #expect(try await found(AuditFilter(actorID: "user123")) == [8, 7])
+        #expect(try await found(AuditFilter(actorID: "support001")) == [0])
+        #expect(try await found(AuditFilter(event: .userUpdated)) == [1])
     }
 
     @Test("is cut to its limits, each share by itself, the oldest first")

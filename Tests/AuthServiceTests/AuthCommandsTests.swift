@@ -103,6 +103,12 @@ struct AuthCommandsTests {
         #expect(try await commands.hasher.verify("caf\u{E9} au lait", stored: account.passwordHash))
     }
 
+    @Test(
+        "a password file's first line is the password, whatever ends it",
+        arguments: ["one two", "one two\n", "one two\r\n", "one two\nthree", "one two\r\nthree\r\n"]
+    )
+    func firstLine(text: String) { #expect(AuthCommands.firstLine(in: text) == "one two") }
+
     @Test("list-users prints a line for each account, filtered")
     func listUsers() async throws {
         let commands = try await commands()

@@ -96,6 +96,14 @@ struct GuestAndExchangeTests {
         let told = try await auth.store.revocations(after: 0, limit: 10).map(\.subject)
         #expect(told.last == .user(userID) && auth.sessions.feed.newest == told.count)
         #expect(await auth.send(.post, "/auth/guest").status == 200)
+        let another = try #require(
+            try await auth.store.accounts(AccountFilter(userType: .customer), after: nil, limit: 9).first
+        )
+        #expect(another.isGuest)
+        try await auth.accounts.delete(another.userID, by: .command)
+        try await auth.guests.recount()
+        #expect(auth.guests.count == 0)
+        #expect(await auth.send(.post, "/auth/guest").status == 200)
         // A service started anew counts those there are.
         #expect(try await GuestLogin.start(auth.sessions, limits).count == 1)
     }
@@ -137,6 +145,8 @@ struct GuestAndExchangeTests {
         // Whoever has read the name before reads it again.
         #expect(try await auth.store.revocations(after: 0, limit: 10).map(\.subject) == [.user("site-7")])
         #expect(auth.sessions.feed.newest == 1)
+        // A token that says nothing of the name leaves it.
+        #expect(await exchange(auth, token(auth, name: nil)).string("user_name") == "Ann Li")
         // An existing customer's too, and their password still works.
         #expect(await exchange(auth, token(auth, "user123", name: "张三")).status == 200)
         _ = try await auth.logIn()
@@ -159,11 +169,11 @@ struct GuestAndExchangeTests {
         let account = try #require(try await auth.store.account("site-7"))
         let jti = SHA256.hash("once")
         let until = auth.clock.now.advanced(byMilliseconds: 90_000)
-        _ = try await auth.store.exchange(token: jti, expiresAt: until, for: account, beginning)
+        _ = try await auth.store.exchange(token: jti, expiresAt: until, for: account, naming: nil, beginning)
         await auth.store.close()
         let store = try await SQLiteAuthStore.open(directory: auth.directory.path)
         await #expect(throws: AuthError.self) {
-            _ = try await store.exchange(token: jti, expiresAt: until, for: account, beginning)
+            _ = try await store.exchange(token: jti, expiresAt: until, for: account, naming: nil, beginning)
         }
     }
 

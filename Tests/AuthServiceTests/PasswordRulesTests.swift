@@ -51,6 +51,11 @@ struct PasswordRulesTests {
         ]
     )
     func normalized(typed: String, hashed: String) {
+        // What no form of it could make short enough is not worked on: that takes the square of its length.
+        let long = String(repeating: "e\u{301}", count: 1000)
+        #expect(PasswordRules.normalized(long).unicodeScalars.count == 2000 && rule(long) != nil)
+        #expect(Account.normalizedName(String(repeating: " ", count: 600) + "a") == nil)
+
         #expect(PasswordRules.normalized(typed).unicodeScalars.elementsEqual(hashed.unicodeScalars))
     }
 }

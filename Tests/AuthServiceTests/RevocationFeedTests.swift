@@ -65,6 +65,34 @@ struct RevocationFeedTests {
         #expect(!recent.reset && recent.revocations.first?.number == count - RevocationFeed.heldMax + 1)
     }
 
+    @Test("entries that were trimmed before they were read leave a hole, and who is before it gets a reset")
+    func hole() async {
+        let feed = feed()
+        feed.append(ended(1...3))
+        feed.append(ended(8...9))
+        for after in [0, 3, 6] { #expect(await feed.page(epoch: "e", after: after, waitMilliseconds: 0).reset) }
+        let page = await feed.page(epoch: "e", after: 7, waitMilliseconds: 0)
+        #expect(!page.reset && page.revocations.map(\.number) == [8, 9])
+    }
+
+    @Test("more sessions that expire at once than the table lists are published all the same")
+    func manyExpire() async throws {
+        let auth = try await AuthFixture()
+        let store = try await SQLiteAuthStore.open(directory: auth.directory.path, revocationsKept: 20)
+        let sessions = try await SessionService.start(store: store, clock: auth.clock.authClock, log: AuthFixture.log)
+        let count = 2 * SessionService.expiredPerSweepMax
+        let all = (0..<count).map {
+            SessionLimits().begin(SessionHash(of: "s\($0)"), userID: "test", now: auth.clock.now)
+        }
+        try await store.createSessions(all, sessionsPerUserMax: count, now: auth.clock.now)
+        auth.clock.advance(8 * 86_400_000)
+        try await sessions.sweep()
+        let epoch = try await store.revocationState().epoch
+        let page = await sessions.feed.page(epoch: epoch, after: 0, waitMilliseconds: 0)
+        #expect(page.reset || page.revocations.map(\.number) == Array(1...RevocationFeed.pageMax))
+        #expect(sessions.feed.newest == count)
+    }
+
     @Test("a poll waits for news, and gets it")
     func waits() async throws {
         let feed = feed()

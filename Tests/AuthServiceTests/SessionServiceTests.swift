@@ -107,6 +107,21 @@ struct SessionServiceTests {
         #expect(auth.sessions.feed.newest == 1)
     }
 
+    @Test("a user refreshes so often and no more; asking again for what was answered is free")
+    func refreshRate() async throws {
+        let auth = try await AuthFixture()
+        let other = try await auth.logIn("test", "test").id
+        var ids = [try await auth.logIn().id]
+        for id in 0..<60 { ids.append(try await auth.sessions.refresh(ids[id]).id) }
+        await #expect(throws: AuthError.tooManyAttempts(retryAfterMilliseconds: 1000)) {
+            try await auth.sessions.refresh(ids[60])
+        }
+        #expect(try await auth.sessions.refresh(ids[59]).id == ids[60])
+        _ = try await auth.sessions.refresh(other)
+        auth.clock.advance(1000)
+        _ = try await auth.sessions.refresh(ids[60])
+    }
+
     @Test("a refresh does not prolong a session past its absolute end")
     func refreshKeepsEnd() async throws {
         let auth = try await AuthFixture()
@@ -115,6 +130,24 @@ struct SessionServiceTests {
         let refreshed = try await auth.sessions.refresh(issued.id)
         #expect(refreshed.verified.session.endsAt == issued.verified.session.endsAt)
         #expect(refreshed.verified.session.expiresAt == auth.clock.now.advanced(byMilliseconds: 7 * day))
+    }
+
+    @Test("sessions in the grace of a refresh count neither as sessions nor as ended")
+    func graceDoesNotCount() async throws {
+        var limits = SessionLimits()
+        limits.sessionsPerUserMax = 2
+        let auth = try await AuthFixture(limits: limits)
+        let other = try await auth.logIn().id
+        auth.clock.advance(1)
+        var ids = [try await auth.logIn().id]
+        for index in 0..<3 { ids.append(try await auth.sessions.refresh(ids[index]).id) }
+        // Two sessions, however often one of them was refreshed: a third login ends the oldest and no other.
+        auth.clock.advance(1)
+        _ = try await auth.logIn()
+        #expect(try await auth.sessions.verify(other) == nil)
+        #expect(try await auth.sessions.verify(ids[3]) != nil)
+        #expect(try await auth.accounts.endSessions(of: "user123", sparing: nil, by: .command) == 2)
+        for id in ids { #expect(try await auth.sessions.verify(id) == nil) }
     }
 
     @Test("a refresh is repeated by a service started anew: the client whose answer was lost gets the same id")
@@ -153,6 +186,43 @@ struct SessionServiceTests {
         )
         #expect(page.revocations.map(\.sessionHash) == [SessionHash(of: old).wire, SessionHash(of: new).wire])
         #expect(page.revocations.map(\.replacedBy) == [nil, nil])
+    }
+
+    @Test(
+        "logging out with the new id of a refresh ends the old ones as well, in their grace",
+        arguments: [false, true]
+    )
+    func logoutEndsGrace(byHandle: Bool) async throws {
+        let auth = try await AuthFixture()
+        let elsewhere = try await auth.logIn().id
+        let first = try await auth.logIn().id
+        let second = try await auth.sessions.refresh(first).id
+        let third = try await auth.sessions.refresh(second).id
+        for id in [first, second, third] { _ = try await auth.sessions.verify(id) }
+        if byHandle {
+            try await auth.accounts.endSession(SessionHash(of: third).handle, of: "user123", by: Actor())
+        } else {
+            try await auth.sessions.logOut(third, by: Actor())
+        }
+        for id in [first, second, third] { #expect(try await auth.sessions.verify(id) == nil) }
+        #expect(try await auth.sessions.verify(elsewhere) != nil)
+    }
+
+    @Test("a use noted late does not prolong a session that was refreshed meanwhile")
+    func lateTouch() async throws {
+        let auth = try await AuthFixture()
+        let old = try await auth.logIn().id
+        auth.clock.advance(day)
+        // Another process refreshes it; this one still knows it as it was, and notes a use.
+        _ = try await auth.sessions.verify(old)
+        let other = try await SessionService.start(
+            store: auth.store,
+            clock: auth.clock.authClock,
+            log: AuthFixture.log
+        )
+        _ = try await other.refresh(old)
+        auth.clock.advance(61_000)
+        #expect(try await auth.sessions.verify(old) == nil)
     }
 
     @Test("sessions, numbers and epoch survive a restart")

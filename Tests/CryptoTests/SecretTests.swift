@@ -97,6 +97,14 @@ struct PasswordHashTests {
         #expect(throws: PasswordHashError.storedHashMalformed) { try PasswordHash().verify("x", stored: stored) }
     }
 
+    @Test("knows what a hash of a lower cost takes less than one of today's")
+    func costsMissing() throws {
+        let stored = try PasswordHash().hash("x", cost: 4)
+        #expect(PasswordHash.costsMissing(in: stored, to: 7) == 4..<7)
+        for cost in [1, 4] { #expect(PasswordHash.costsMissing(in: stored, to: cost).isEmpty) }
+        #expect(PasswordHash.costsMissing(in: "$6$salt$hash", to: 7).isEmpty)
+    }
+
     @Test("asks for a new hash when cost or method differ")
     func needsRehash() throws {
         let stored = try PasswordHash().hash("x", cost: 1)
@@ -109,6 +117,25 @@ struct PasswordHashTests {
 
 @Suite("Password pool")
 struct PasswordHasherTests {
+    @Test("a hash of a lower cost takes as long as none: who exists cannot be told after the cost was raised")
+    func raisedCost() async throws {
+        let stored = try PasswordHash().hash("x", cost: 3)
+        let hasher = try PasswordHasher(cost: 7)
+        func fastest(_ stored: String?) async throws -> Duration {
+            var fastest = Duration.seconds(60)
+            for _ in 0..<5 {
+                let start = ContinuousClock.now
+                #expect(try await !hasher.verify("y", stored: stored))
+                fastest = min(fastest, ContinuousClock.now - start)
+            }
+            return fastest
+        }
+        // Without the rest of the work it is a sixteenth.
+        let ratio = try await fastest(stored) / fastest(nil)
+        #expect((0.5...2).contains(ratio), "\(ratio)")
+        #expect(try await hasher.verify("x", stored: stored))
+    }
+
     @Test("hashes and verifies many at once, each with its own result")
     func concurrent() async throws {
         let hasher = try PasswordHasher(threads: 2, requestsMax: 100, cost: 1)

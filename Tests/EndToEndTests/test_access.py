@@ -99,10 +99,12 @@ MATRIX = [
     ("GET", "/api/files/{file}", None,                                        401, 200, 200, 200),
     ("GET", "/files/{file}", None,                                            401, 200, 200, 200),
     ("HEAD", "/files/{file}", None,                                           401, 200, 200, 200),
+    ("POST", "/api/files/{file}/url", None,                                   401, 200, 200, 200),
     ("DELETE", "/api/files/{file}", None,                                     401, 204, 204, 204),
     ("GET", "/api/files/{other_file}", None,                                  401, 404, 200, 200),
     ("GET", "/files/{other_file}", None,                                      401, 404, 200, 200),
     ("HEAD", "/files/{other_file}", None,                                     401, 404, 200, 200),
+    ("POST", "/api/files/{other_file}/url", None,                             401, 404, 200, 200),
     ("DELETE", "/api/files/{other_file}", None,                               401, 404, 403, 204),
     # Messages and conversations
     ("GET", "/api/config", None,                                              200, 200, 200, 200),

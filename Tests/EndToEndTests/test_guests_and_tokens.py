@@ -9,7 +9,7 @@ import pytest
 from accounts import Accounts, random_name, random_password
 from http_client import assert_problem
 from routing import conversation_of, write
-from stack import stack_with
+from stack import ROOT, stack_with
 from tokens import claims_of, encoded, signed, token
 
 SECRET, PREVIOUS = secrets.token_hex(32), secrets.token_hex(32)
@@ -148,6 +148,15 @@ def test_a_token_is_good_for_one_session(stack, accounts):
     assert stack.history(again["session_id"], f"conversation_id=c:{name}")
     # While the site changes over, both secrets hold.
     exchanged(stack, token(PREVIOUS, name))
+
+
+def test_the_example_for_the_site_works_as_printed(stack):
+    document = (ROOT / "Services/auth/API.md").read_text()
+    example = {}
+    exec(re.search(r"```python\n(.*?)```", document, re.DOTALL)[1], example)
+    answer = exchange(stack, example["token"]("site-8", "Ann", SECRET.encode()))
+    assert answer.status == 200 and answer.json["user_id"] == "site-8" and answer.json["user_name"] == "Ann"
+    stack.secrets.add(answer.json["session_id"])
 
 
 def altered(text):

@@ -124,6 +124,7 @@ ROUTES = [
     ("HEAD", "/files/{file}", None),
     ("GET", "/api/files/{file}", None),
     ("DELETE", "/api/files/{file}", None),
+    ("POST", "/api/files/{file}/url", None),
     ("PATCH", "/api/files/uploads/{file}", None),
     ("HEAD", "/api/files/uploads/{file}", None),
     ("DELETE", "/api/files/uploads/{file}", None),

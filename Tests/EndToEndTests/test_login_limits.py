@@ -17,6 +17,7 @@ from accounts import Accounts, random_name, random_password
 from http_client import assert_problem, request
 from stack import stack_with
 from tokens import token
+from waiting import until
 
 OTHER_ADDRESS = "127.0.0.2"
 PER_ACCOUNT, PER_ADDRESS = 10, 100
@@ -195,6 +196,36 @@ def test_refused_tokens_count_for_their_address_only(stack):
     answer = exchange(token(SECRET, "anna"), "127.0.0.3")
     assert answer.status == 200, answer
     stack.secrets.add(answer.json["session_id"])
+
+
+def test_a_flood_from_one_address_leaves_room_for_others():
+    # Four logins are hashed or wait for it, two of them from one address.
+    raised = {f"auth.login_{what}_failures_max": 1_000_000 for what in ("account", "address")}
+    with stack_with({**raised, "auth.password_requests_max": 4}) as stack:
+        accounts = Accounts(stack)
+        person = accounts.create()
+        statuses, stop = [], threading.Event()
+
+        def flood():
+            while not stop.is_set():
+                answer = wrong(stack, random_name("kehu"))
+                statuses.append(answer.status)
+                if answer.status == 503:
+                    assert int(answer.header("Retry-After")) >= 1
+
+        flooders = [threading.Thread(target=flood) for _ in range(8)]
+        for flooder in flooders:
+            flooder.start()
+        try:
+            until(lambda: statuses.count(503) > 20, "the flood is refused")
+            for _ in range(10):
+                answer = log_in(stack, person["user_id"], person["password"], source=OTHER_ADDRESS)
+                assert answer.status == 200, answer
+        finally:
+            stop.set()
+            for flooder in flooders:
+                flooder.join(timeout=30)
+        assert set(statuses) == {401, 503}
 
 
 # Known and unknown

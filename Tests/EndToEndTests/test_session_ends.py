@@ -248,9 +248,17 @@ def on_monotonic_clock(time_on_the_wire):
     return time.monotonic() + seconds(time_on_the_wire) - time.time()
 
 
-def test_a_session_that_runs_out_closes_its_sockets():
-    with stack_with({"auth.session_lifetime_s": 3}) as stack:
-        login = Accounts(stack).person()
+BEGINNINGS = {
+    "a password": lambda stack: Accounts(stack).person(),
+    "a guest": lambda stack: stack.http("POST", "/auth/guest").json,
+}
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_a_session_that_runs_out_closes_its_sockets(beginning):
+    with stack_with({"auth.session_lifetime_s": 3, "auth.guest_lifetime_s": 3}) as stack:
+        login = BEGINNINGS[beginning](stack)
+        stack.secrets.add(login["session_id"])
         with Watched(stack, login) as watched:
             runs_out_at = on_monotonic_clock(login["expires_at"])
             assert runs_out_at - time.monotonic() < 3
@@ -403,3 +411,15 @@ def test_a_socket_belongs_to_its_new_session_only(stack, accounts):
         chat.settle()
         accounts.done("POST", "/auth/logout", by=second)
         assert chat.expect_closed(timeout=1) == 4401
+
+
+def test_a_socket_brings_sessions_at_a_bounded_rate(stack, accounts):
+    login = accounts.person()
+    with stack.chat(login) as chat:
+        for _ in range(12):
+            chat.send({"type": "Session", "session_id": login["session_id"]})
+        answered = [
+            chat.expect_that(lambda frame: frame["type"] in ("System", "Error"), "an answer")["code"] for _ in range(12)
+        ]
+        assert sorted(answered) == ["session_renewed"] * 10 + ["too_many_requests"] * 2
+        write(chat)

@@ -82,7 +82,13 @@ struct FileStoreTests {
             let connection = try Connection(path: directory.file("files.sqlite"))
             try Migrator(Array(SQLiteFileIndex.migrations.prefix(version))).migrate(connection)
             let id = FileRecord.makeID()
-            try connection.run("INSERT INTO file VALUES (?, ?, 1, 'a', 'text/plain', 'anna', 1)", id, "ab")
+            try connection.run(
+                """
+                INSERT INTO file (file_id, sha256, size, file_name, content_type, uploader_id, created_at)
+                VALUES (?, 'ab', 1, 'a', 'text/plain', 'anna', 1)
+                """,
+                id
+            )
             let columns = version == 1 ? "file_id, user_id" : "file_id, user_id, source"
             try connection.run(
                 "INSERT INTO file_grant (\(columns)) VALUES (?, 'ben'\(version == 1 ? "" : ", ''"))",

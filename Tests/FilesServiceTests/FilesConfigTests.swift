@@ -1,3 +1,4 @@
+import Contracts
 import ServiceKit
 import Testing
 
@@ -20,6 +21,15 @@ struct FilesConfigTests {
     func limits() throws {
         let config = FilesConfig(try .development())
         #expect(config.limits.base64BytesMax == 52_428_800)
-        #expect(config.bodyBytesMax > 52_428_800 / 3 * 4)
+        #expect(config.limits.bodyBytesMax > 52_428_800 / 3 * 4)
+        #expect(config.limits.bodyBytesMax > config.limits.fileBytesMax)
+        #expect(UploadFormDecoder.bodyBytesMax(fileBytesMax: 0) < 1 << 20)
+    }
+
+    @Test("no limit is larger than that of all files")
+    func smallFiles() throws {
+        let config = FilesConfig(try .development(["files.file_bytes_max": "1000", "files.voice_bytes_max": "10"]))
+        #expect(config.limits.base64BytesMax == 1000)
+        #expect(FileType.allCases.map(config.limits.bytesMax) == [1000, 1000, 10, 1000])
     }
 }

@@ -2,6 +2,7 @@ import Contracts
 import Core
 import Foundation
 import HTTP
+import ServiceKit
 import Storage
 import Synchronization
 import TestSupport
@@ -19,12 +20,15 @@ struct FilesFixture {
     let store: FileStore
     let database: Database
     let router: Router
+    let clock = ManualClock()
 
     init(
         base64BytesMax: Int = 1 << 20,
+        fileBytesMax: Int = 4 << 20,
         perUserMax: Int = 4,
         totalMax: Int = 8,
-        in directory: TemporaryDirectory? = nil
+        in directory: TemporaryDirectory? = nil,
+        limits adjust: (inout UploadLimits) -> Void = { _ in }
     ) async throws {
         self.directory = try directory ?? TemporaryDirectory()
         let log = Log(service: "files", level: .error)
@@ -33,7 +37,11 @@ struct FilesFixture {
             migrations: SQLiteFileIndex.migrations
         )
         let blobs = try BlobStore(directory: self.directory.file("store"), threads: 2)
-        store = FileStore(index: SQLiteFileIndex(database), blobs: blobs, log: log)
+        var limits = UploadLimits(try .development())
+        limits.base64BytesMax = base64BytesMax
+        limits.fileBytesMax = fileBytesMax
+        adjust(&limits)
+        store = FileStore(index: SQLiteFileIndex(database), blobs: blobs, limits: limits, log: log)
         let authenticate: Authenticate = { request in
             let known = [Self.customer, Self.otherCustomer, Self.agent, Self.admin]
             guard let caller = known.first(where: { $0.userID == request.headers["X-Session-Id"] }) else {
@@ -47,11 +55,13 @@ struct FilesFixture {
                 store,
                 authenticate: authenticate,
                 slots: UploadSlots(perUserMax: perUserMax, totalMax: totalMax),
-                limits: .init(base64BytesMax: base64BytesMax),
                 log: log
             )
         )
-        router.mount(DownloadRoutes(store, authenticate: authenticate))
+        let signer = FileURLSigner(key: [UInt8](repeating: 7, count: 32), lifetimeSeconds: 300)
+        let now: @Sendable () -> Timestamp = { [clock] in clock.now }
+        router.mount(DownloadRoutes(store, authenticate: authenticate, signer: signer, now: now))
+        router.mount(URLRoutes(store, authenticate: authenticate, signer: signer, now: now))
         router.mount(MetadataRoutes(store, authenticate: authenticate, log: log))
         router.mount(InternalRoutes(store))
         self.router = router
@@ -124,6 +134,17 @@ struct FilesFixture {
         let root = directory.file("store")
         let blobs = try BlobStore.shards.flatMap { try SystemCall.names(in: "\(root)/blobs/\($0)") }
         return (blobs, try SystemCall.names(in: root + "/temporary"))
+    }
+}
+
+/// A wall clock that stands still until a test moves it.
+final class ManualClock: Sendable {
+    private let time = Mutex(Timestamp(milliseconds: 1_800_000_000_000))
+
+    var now: Timestamp { time.withLock { $0 } }
+
+    func advance(bySeconds seconds: Int64) {
+        time.withLock { $0 = $0.advanced(byMilliseconds: seconds * 1000) }
     }
 }
 

@@ -86,11 +86,11 @@ struct UploadRoutesTests {
         #expect(response.status == 413)
     }
 
-    @Test("refuses without a session, and any body that is not JSON")
+    @Test("refuses without a session, and any body that is neither JSON nor a form")
     func headers() async throws {
         let fixture = try await FilesFixture()
         #expect(await fixture.upload(jpeg, as: nil).status == 401)
-        for type in ["multipart/form-data; boundary=x", "text/plain", "", "application/jsonx"] {
+        for type in ["multipart/mixed; boundary=x", "text/plain", "", "application/jsonx"] {
             let response = await fixture.send(.post, "/api/files/upload", headers: ["Content-Type": type])
             #expect(response.status == 415)
         }

@@ -123,6 +123,12 @@ struct RouterTests {
         #expect(await respond(.get, "/query?b=1=2").body == ";1=2")
     }
 
+    @Test("a query's names are compared byte for byte")
+    func queryNames() throws {
+        let query = try Query(encoded: "e%CC%81=1&%C3%A9=2")
+        #expect(query["e\u{301}"] == "1" && query["\u{E9}"] == "2" && query.values("\u{E9}") == ["2"])
+    }
+
     @Test("refuses more query parameters than the limit")
     func queryLimit() async {
         let pairs = Array(repeating: "a=b", count: Query.itemCountMax)

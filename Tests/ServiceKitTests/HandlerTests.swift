@@ -242,10 +242,11 @@ struct CORSTests {
         headers["Origin"] = origin
         let policy = OriginPolicy(allowedOrigins: ["https://a.example"], allowsCredentials: credentials)
         let seen = Mutex<Headers?>(nil)
-        _ = try await CORS(policy).wrap { request in
+        let response = try await CORS(policy).wrap { request in
             seen.withLock { $0 = request.headers }
-            return .now(.success(Response(.ok)))
+            return .now(.success(Response(.ok, headers: ["Set-Cookie": "a=2"])))
         }(Fixtures.request(.get, "/x", headers)).response()
+        #expect(response.headers["Set-Cookie"] == (expected ? "a=2" : nil), "nor may others have cookies set")
         let reached = try #require(seen.withLock { $0 })
         #expect(reached.values("Cookie") == (expected ? ["a=1", "session_id=c"] : []))
         #expect(reached["X-Session-Id"] == "x", "what a page has to name itself is not a matter of trust")

@@ -105,6 +105,22 @@ struct JSONMembersTests {
         #expect(found == ["a: must be a string", "b: must be odd"], "b was refused, and is no unknown member twice")
     }
 
+    @Test(
+        "a member's name has a limit: to hash one takes the square of its length",
+        arguments: [#"e\u0301"#, "e\u{301}"]
+    )
+    func longNames(text: String) throws {
+        let half = String(repeating: text, count: 128 / text.utf8.count)
+        for json in ["{\"\(half)\":1}", #"{"a":{"\#(half)":"\#(half + half + half)"}}"#] {
+            _ = try JSONMembers(Array(json.utf8))
+        }
+        let long = String(repeating: text, count: 256 / text.utf8.count + 1)
+        for json in ["{\"\(long)\":1}", #"[{"a":{"\#(long)":0}}]"#] {
+            let problem = #expect(throws: Problem.self) { try JSONMembers(Array(json.utf8)) }
+            #expect(problem?.code == .malformedJSON && problem?.detail.contains("more than 256 bytes") == true)
+        }
+    }
+
     @Test("members that nobody has asked for are refused by name, so many of them, and so much of each")
     func unknown() throws {
         #expect(

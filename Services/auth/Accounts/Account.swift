@@ -38,6 +38,8 @@ struct Account: Sendable, Equatable {
 
     /// The longest display name, in bytes of UTF-8.
     static let userNameBytesMax = 128
+    /// How much longer a text may be before it is normalised: NFC has at least a third of the bytes of any other form.
+    private static let unnormalizedFactor = 4
 
     /// What a display name must be, as a refusal says it.
     static let userNameRule =
@@ -49,6 +51,8 @@ struct Account: Sendable, Equatable {
     /// - Returns: `nil` when it breaks `userNameRule`. Of the format characters U+200C and U+200D are allowed, which
     ///   Persian, several Indian scripts and emoji are written with; direction marks could turn a line around.
     static func normalizedName(_ text: String) -> String? {
+        // Before the work: to normalise takes the square of a run of combining marks.
+        guard text.utf8.count <= userNameBytesMax * unnormalizedFactor else { return nil }
         let scalars = text.precomposedStringWithCanonicalMapping.unicodeScalars
         guard let first = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
             let last = scalars.lastIndex(where: { !$0.properties.isWhitespace })

@@ -14,7 +14,16 @@ struct PasswordRules: Sendable {
 
     /// The form that is hashed, at setting as at logging in: Unicode's NFC, since keyboards differ in how they type an
     /// accent (RFC 8265 §4.2.2).
-    static func normalized(_ password: String) -> String { password.precomposedStringWithCanonicalMapping }
+    ///
+    /// What is too long in any form, and so is refused after this, stays as it is: to normalise takes the square of a
+    /// run of combining marks, and anybody may send one.
+    static func normalized(_ password: String) -> String {
+        guard password.utf8.count <= unnormalizedBytesMax else { return password }
+        return password.precomposedStringWithCanonicalMapping
+    }
+
+    /// NFC has at least a third of the bytes of any other form.
+    private static let unnormalizedBytesMax = 4 * PasswordHash.passwordBytesMax
 
     /// The rule that `password` breaks, such as `must have at least 8 characters`; `nil` if it may be set.
     func check(_ password: String, userID: String, userName: String) -> String? {

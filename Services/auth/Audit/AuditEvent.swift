@@ -1,8 +1,8 @@
 /// What is kept in the audit trail; the word is the entry's `event` and the log line's.
 struct AuditEvent: Sendable, Equatable {
     private let name: StaticString
-    /// Whether anybody can make such entries, without an account: these have a smaller share of the table, so that a
-    /// flood of them does not push out the others.
+    /// Whether anybody can make such entries, without an account: these, and whatever customers do, have a smaller
+    /// share of the table, so that a flood of them does not push out the others.
     let isAnonymous: Bool
 
     private init(_ name: StaticString, isAnonymous: Bool = false) {

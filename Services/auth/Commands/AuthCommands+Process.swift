@@ -91,12 +91,18 @@ extension AuthCommands {
         await store.close()
     }
 
+    /// The first line of a file's text, without its line feed, or carriage return and line feed.
+    static func firstLine(in text: String) -> String {
+        // The two are one `Character`.
+        String(text.prefix { $0 != "\n" && $0 != "\r\n" })
+    }
+
     private static func readFirstLine(of path: String?) throws -> String? {
         guard let path else { return readLine(strippingNewline: true) }
         guard let file = FileHandle(forReadingAtPath: path),
             let bytes = try file.read(upToCount: passwordFileBytesMax),
             let text = String(bytes: bytes, encoding: .utf8)
         else { throw CommandError("\(path): cannot be read, or is empty") }
-        return text.split(separator: "\n", omittingEmptySubsequences: false).first.map(String.init)
+        return firstLine(in: text)
     }
 }

@@ -60,6 +60,7 @@ final class ExchangeLogin: Sendable {
             token: SHA256.hash(token.jti),
             expiresAt: token.acceptedUntil,
             for: customer,
+            naming: token.userName,
             beginning
         )
         return try await sessions.issued(id, beginning, account)

@@ -97,6 +97,12 @@ final class GuestLogin: Sendable {
         if let refusal { throw refusal }
     }
 
+    /// Counts the accounts there are, since administrators delete some as well.
+    func recount() async throws {
+        let count = try await sessions.store.guestCount()
+        state.withLock { $0.count = count }
+    }
+
     /// Deletes the accounts whose time is over.
     func deleteExpired() async throws {
         while true {

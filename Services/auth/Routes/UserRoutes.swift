@@ -1,13 +1,13 @@
 import Core
 import HTTP
 import ServiceKit
-import Synchronization
 
 /// `/api/users`: accounts, for administrators; one's own, for everybody, also as `me`.
 struct UserRoutes: RouteGroup {
     private let accounts: AccountService
     private let rules: PasswordRules
-    private let changes: ChangeRate
+    /// Of changes that users make of their own accounts; administrators' have no limit.
+    private let changes: UserRate
 
     /// The largest request body, in bytes.
     private static let bodyBytesMax = 16_384
@@ -18,7 +18,7 @@ struct UserRoutes: RouteGroup {
     init(_ accounts: AccountService, rules: PasswordRules) {
         self.accounts = accounts
         self.rules = rules
-        changes = ChangeRate(clock: accounts.sessions.clock.monotonicMilliseconds)
+        changes = UserRate(clock: accounts.sessions.clock.monotonicMilliseconds)
     }
 
     func register(in router: inout Router) {
@@ -114,7 +114,7 @@ struct UserRoutes: RouteGroup {
         change.isDisabled = members.boolean("disabled")
         change.capacity = members.capacity()
         try members.finish()
-        try changes.count(caller)
+        if !caller.isAdmin { try changes.count(caller.userID) }
         return try Response.json(UserDocument(try await accounts.update(userID, change, by: caller.actor)))
     }
 
@@ -143,7 +143,7 @@ struct UserRoutes: RouteGroup {
         }
         try members.finish()
         guard let new else { throw Problem.badRequest("body") }
-        try changes.count(caller)
+        if !caller.isAdmin { try changes.count(caller.userID) }
         if let old {
             try await accounts.changePassword(of: caller.verified, from: old, to: new, by: caller.actor)
         } else {
@@ -190,33 +190,5 @@ struct UserRoutes: RouteGroup {
     private func requireUser(_ userID: String, _ caller: Caller) async throws {
         guard userID != caller.userID else { return }
         guard try await accounts.sessions.store.account(userID) != nil else { throw AccountService.noSuchUser }
-    }
-}
-
-/// How often one user may change accounts: each change is told to every service.
-private final class ChangeRate: Sendable {
-    private static let perMinuteMax = 60
-    private static let usersMax = 10_000
-
-    private let rates: Mutex<RateTable>
-    private let clock: @Sendable () -> Int64
-
-    init(clock: @escaping @Sendable () -> Int64) {
-        self.clock = clock
-        rates = Mutex(
-            RateTable(eventsMax: Self.perMinuteMax, windowMilliseconds: 60_000, keysMax: Self.usersMax)
-        )
-    }
-
-    /// Counts a change; administrators' have no limit.
-    func count(_ caller: Caller) throws(AuthError) {
-        guard !caller.isAdmin else { return }
-        let now = clock()
-        let wait = rates.withLock { rates -> Int64? in
-            if let wait = rates.wait(caller.userID, now: now) { return wait }
-            rates.count(caller.userID, now: now)
-            return nil
-        }
-        if let wait { throw .tooManyAttempts(retryAfterMilliseconds: wait) }
     }
 }

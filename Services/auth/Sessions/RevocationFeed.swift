@@ -49,10 +49,17 @@ final class RevocationFeed: Sendable {
     var waiterCount: Int { state.withLock { $0.waiters.count } }
 
     /// Publishes entries, ascending; those known already are passed over.
+    ///
+    /// Numbers have no holes: one before the first of them means that what is missing was trimmed before it was read,
+    /// and who has not got past it verifies everything again.
     func append(_ entries: [RevocationEntry]) {
         let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
             let fresh = entries.drop { $0.number <= state.newest }
-            guard let last = fresh.last else { return [] }
+            guard let first = fresh.first, let last = fresh.last else { return [] }
+            if first.number > state.newest + 1 {
+                state.held = []
+                state.trimmedThrough = first.number - 1
+            }
             state.held += fresh
             state.newest = last.number
             // A quarter at once, so that the array is not moved for every single one.

@@ -73,6 +73,13 @@ struct SessionCache {
         old[hash] = nil
     }
 
+    /// Forgets everything, and whatever the store is being asked.
+    mutating func removeAll() {
+        removals += 1
+        young = [:]
+        old = [:]
+    }
+
     /// An account was changed: what is known of it, or is being asked, is not used any more.
     mutating func forget(_ userID: String, now: Timestamp) {
         removals += 1
@@ -80,8 +87,7 @@ struct SessionCache {
             changedAt = changedAt.filter { now.milliseconds - $0.value.milliseconds < ageMaxMilliseconds }
             if changedAt.count >= Self.changesMax {
                 changedAt = [:]
-                young = [:]
-                old = [:]
+                removeAll()
             }
         }
         changedAt[userID] = now

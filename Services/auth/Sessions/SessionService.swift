@@ -13,6 +13,8 @@ final class SessionService: Sendable {
     let trail: AuditTrail
     let clock: AuthClock
     private let log: Log
+    /// Each refresh is told to every service, and leaves a session behind for its grace.
+    private let refreshes: UserRate
     private let state: Mutex<State>
 
     private struct State {
@@ -37,6 +39,7 @@ final class SessionService: Sendable {
         self.limits = limits
         self.clock = clock
         self.log = log
+        refreshes = UserRate(clock: clock.monotonicMilliseconds)
         trail = AuditTrail(store: store, log: log)
         state = Mutex(
             State(
@@ -129,17 +132,17 @@ final class SessionService: Sendable {
         let (cached, removals) = find(hash, now)
         if let cached { return use(cached, now) }
         guard let stored = try await store.session(hash) else { return nil }
-        let current = state.withLock { state in
+        let known = state.withLock { state in
             var stored = stored
-            // A use that is not written back yet is newer than what the store has.
-            if let touch = state.touches[hash] {
+            // A use that is not written back yet is newer than what the store has; but a refresh has the last word.
+            if stored.session.replacedBy == nil, let touch = state.touches[hash] {
                 stored.session.usedAt = touch.usedAt
                 stored.session.expiresAt = touch.expiresAt
             }
             state.cache.insert(stored, readAt: now, removals: removals)
             return stored
         }
-        return use(current, now)
+        return use(known, now)
     }
 
     /// Whose session `id` is, if it was verified lately; `nil` also when it does not live.
@@ -176,7 +179,7 @@ final class SessionService: Sendable {
     ///
     /// The new one ends when the old one would have in any case.
     ///
-    /// - Throws: `AuthError.sessionEnded`; what the store throws.
+    /// - Throws: `AuthError.sessionEnded`, `.tooManyAttempts`; what the store throws.
     func refresh(_ id: String) async throws -> IssuedSession {
         guard let current = try await verify(id)?.session else { throw AuthError.sessionEnded }
         let nonce: [UInt8]
@@ -188,6 +191,7 @@ final class SessionService: Sendable {
 
     /// Stores a successor of a session that had none when it was read; the nonce of the one that it has now.
     private func replace(_ id: String, _ old: StoredSession) async throws -> [UInt8] {
+        try refreshes.count(old.userID)
         let now = clock.now()
         let nonce = SecureRandom.bytes(SessionID.randomBytes)
         let newHash = SessionHash(of: SessionID.successor(of: id, nonce: nonce))
@@ -203,7 +207,7 @@ final class SessionService: Sendable {
         return stored
     }
 
-    /// Ends the session, and the one that a refresh put in its place; nothing happens if it does not live.
+    /// Ends the session, under its earlier and later ids too; nothing happens if it does not live.
     func logOut(_ id: String, by actor: Actor) async throws {
         guard SessionID.isPlausible(id) else { return }
         guard let entry = try await store.endSession(SessionHash(of: id), by: actor, now: clock.now()) else { return }
@@ -236,11 +240,12 @@ final class SessionService: Sendable {
         repeat {
             ended = try await store.sweep(touches: written, now: now, expiredMax: Self.expiredPerSweepMax)
             written = []
+            // Before another round can trim it.
+            try await publishChanges()
         } while ended == Self.expiredPerSweepMax
         state.withLock { state in
             for touch in touches where state.touches[touch.hash] == touch { state.touches[touch.hash] = nil }
         }
-        try await publishChanges()
     }
 
     /// Hears of what other processes end, and sweeps every ten times, until the task is cancelled.
@@ -279,7 +284,10 @@ final class SessionService: Sendable {
             let entries = try await store.revocations(after: feed.newest, limit: RevocationFeed.pageMax)
             if !entries.isEmpty {
                 let now = clock.now()
+                // A hole: another process trimmed what was not read yet.
+                let isMissing = entries[0].number > feed.newest + 1
                 state.withLock { state in
+                    if isMissing { state.cache.removeAll() }
                     for entry in entries {
                         switch entry.subject {
                         case .session(let hash, _):

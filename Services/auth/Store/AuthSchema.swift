@@ -94,5 +94,9 @@ enum AuthSchema {
                 BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
                 """
         ),
+        Migration(
+            "disabled accounts by id",
+            sql: "CREATE INDEX account_disabled ON account (user_id) WHERE is_disabled = 1"
+        ),
     ]
 }

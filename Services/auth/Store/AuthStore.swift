@@ -106,6 +106,8 @@ protocol AuthStore: Sendable {
     /// - Parameters:
     ///   - token: The token's identity, unique among all that are not expired.
     ///   - tokenExpiresAt: Until then it is remembered.
+    ///   - customer: The account, if it is to be made.
+    ///   - userName: The name that an account which is there is given; `nil`: it keeps its own.
     /// - Returns: The account.
     /// - Throws: `AuthError.invalidToken` for a repeated one, `.accountUnusable` when the account is not a customer's,
     ///   is disabled or was deleted.
@@ -113,6 +115,7 @@ protocol AuthStore: Sendable {
         token: [UInt8],
         expiresAt tokenExpiresAt: Timestamp,
         for customer: Account,
+        naming userName: String?,
         _ beginning: SessionBeginning
     ) async throws -> Account
 
@@ -143,7 +146,7 @@ protocol AuthStore: Sendable {
         graceEndsAt: Timestamp,
         now: Timestamp
     ) async throws -> [UInt8]?
-    /// Ends the session and those that a refresh put in its place.
+    /// Ends the session, those that a refresh put in its place, and those whose place it took.
     ///
     /// - Returns: The user, `nil` if there was no such session.
     func endSession(_ hash: SessionHash, by actor: Actor, now: Timestamp) async throws -> AuditEntry?

@@ -6,12 +6,17 @@ import Storage
 
 extension Connection {
     /// Adds an entry; passes over one whose report is there already.
+    ///
+    /// What customers do, guests included, has the share of what anybody can do: there may be any number of them, and
+    /// an agent's entries, an administrator's and the operator's are not to be pushed out by theirs.
     func insert(_ entry: AuditEntry) throws {
         try run(
             """
             INSERT INTO audit (at, event, is_anonymous, actor_id, user_id, conversation_id, remote_address, request_id,
                 details, report_id)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (report_id) DO NOTHING
+            VALUES (?1, ?2,
+                ?3 OR (?4 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM account WHERE user_id = ?4 AND user_type = 'Kefu')),
+                ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (report_id) DO NOTHING
             """,
             entry.at.milliseconds,
             entry.event.word,
@@ -79,6 +84,12 @@ extension Connection {
             )
             return (AuditPosition(at: row.timestamp(0), number: row.int(1)), entry)
         }
+    }
+
+    /// Whether a share has more than `kept` entries.
+    func hasAudit(isAnonymous: Bool, past kept: Int) throws -> Bool {
+        try first("SELECT 1 FROM audit WHERE is_anonymous = ? LIMIT 1 OFFSET ?", isAnonymous, kept) { _ in true }
+            ?? false
     }
 
     /// Deletes up to `countMax` of the oldest entries past the newest `kept` of a share.

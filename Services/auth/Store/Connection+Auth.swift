@@ -18,6 +18,30 @@ extension Connection {
         ) { try $0.account() }
     }
 
+    /// The statement for a page of accounts.
+    ///
+    /// Only what is asked for stands in the text, and `1` as such, so that the few administrators and disabled accounts
+    /// are found by their indexes among a million guests.
+    static func accountsStatement(_ filter: AccountFilter) -> String {
+        func condition(_ column: String, _ parameter: String, _ value: Bool?) -> String {
+            guard let value else { return "\(parameter) IS NULL" }
+            return value ? "\(column) = 1 AND \(parameter) = 1" : "\(column) = \(parameter)"
+        }
+        let conditions = [
+            filter.userType == nil ? "?2 IS NULL" : "user_type = ?2",
+            condition("is_admin", "?3", filter.isAdmin),
+            condition("is_disabled", "?4", filter.isDisabled),
+        ]
+        // The sign keeps the index by type away from where a smaller one serves.
+        let isRare = filter.isAdmin == true || filter.isDisabled == true
+        return """
+            SELECT \(accountColumns) FROM account
+            WHERE deleted_at IS NULL AND user_id > ?1
+                AND \(isRare ? "+" : "")\(conditions.joined(separator: " AND "))
+            ORDER BY user_id LIMIT ?5
+            """
+    }
+
     func insert(_ account: Account) throws {
         do {
             try run(
@@ -106,9 +130,14 @@ extension Connection {
     }
 
     /// Ends the user's oldest sessions, so that `count` stay, `newest` among them.
+    ///
+    /// Those in the grace of a refresh do not count: their successor does.
     func endOldest(of userID: String, sparing newest: SessionHash, keeping count: Int, _ now: Timestamp) throws {
         let surplus = try rows(
-            "SELECT hash FROM session WHERE user_id = ? AND hash <> ? ORDER BY created_at DESC LIMIT -1 OFFSET ?",
+            """
+            SELECT hash FROM session WHERE user_id = ? AND hash <> ? AND replaced_by IS NULL
+            ORDER BY created_at DESC LIMIT -1 OFFSET ?
+            """,
             userID,
             newest.bytes,
             count - 1
@@ -118,21 +147,42 @@ extension Connection {
 
     /// Ends all of a user's sessions but one and its successors, and lets no login that began before become one.
     ///
-    /// - Returns: How many were ended.
+    /// - Returns: How many were ended, each once with all that it was before a refresh.
     @discardableResult
     func endSessions(of userID: String, sparing spared: SessionHash? = nil, _ now: Timestamp) throws -> Int {
         try run("UPDATE account SET revision = revision + 1 WHERE user_id = ?", userID)
         let staying = Set(try spared.map(successors) ?? [])
-        let ended = try rows("SELECT hash FROM session WHERE user_id = ?", userID) { try $0.sessionHash(0) }
-            .filter { !staying.contains($0) }
-        for hash in ended { try end(hash, now, namingSuccessor: false) }
-        return ended.count
+        let ended = try rows("SELECT hash, replaced_by FROM session WHERE user_id = ?", userID) { row in
+            (hash: try row.sessionHash(0), isReplaced: !row.isNull(1))
+        }.filter { !staying.contains($0.hash) }
+        for session in ended { try end(session.hash, now, namingSuccessor: false) }
+        return ended.count { !$0.isReplaced }
     }
 
-    /// Ends a session and those that refreshes put in its place.
-    func endChain(_ hash: SessionHash, _ now: Timestamp) throws {
+    /// Ends a user's session, those that refreshes put in its place, and those whose place it took, which would
+    /// otherwise live on for the rest of their grace.
+    func endChain(_ hash: SessionHash, of userID: String, _ now: Timestamp) throws {
         // Without its successor's name: that one ends too.
-        for hash in try successors(hash) { try end(hash, now, namingSuccessor: false) }
+        for hash in try predecessors(hash, of: userID) + successors(hash) {
+            try end(hash, now, namingSuccessor: false)
+        }
+    }
+
+    /// The sessions that were refreshed into this one and are in their grace.
+    private func predecessors(_ hash: SessionHash, of userID: String) throws -> [SessionHash] {
+        let refreshed = try rows(
+            "SELECT hash, replaced_by FROM session WHERE user_id = ? AND replaced_by IS NOT NULL",
+            userID
+        ) { row in (hash: try row.sessionHash(0), successor: SessionHash(bytes: row.bytes(1))) }
+        var origins: [SessionHash: SessionHash] = [:]
+        for one in refreshed { one.successor.map { origins[$0] = one.hash } }
+        var found: [SessionHash] = []
+        var next = origins.removeValue(forKey: hash)
+        while let hash = next {
+            found.append(hash)
+            next = origins.removeValue(forKey: hash)
+        }
+        return found
     }
 
     /// A session, its successor, and so on.

@@ -11,18 +11,11 @@ extension SQLiteAuthStore {
     }
 
     func accounts(_ filter: AccountFilter, after cursor: String?, limit: Int) async throws -> [Account] {
-        // Administrators are agents, of whom there are few, and the type has an index.
-        let userType = filter.isAdmin == true ? filter.userType ?? .agent : filter.userType
-        return try await database.read { db in
+        try await database.read { db in
             try db.rows(
-                """
-                SELECT \(Connection.accountColumns) FROM account
-                WHERE deleted_at IS NULL AND user_id > ?1 AND \(userType == nil ? "?2 IS NULL" : "user_type = ?2")
-                    AND (?3 IS NULL OR is_admin = ?3) AND (?4 IS NULL OR is_disabled = ?4)
-                ORDER BY user_id LIMIT ?5
-                """,
+                Connection.accountsStatement(filter),
                 cursor ?? "",
-                userType?.rawValue,
+                filter.userType?.rawValue,
                 filter.isAdmin,
                 filter.isDisabled,
                 limit
@@ -165,6 +158,7 @@ extension SQLiteAuthStore {
         token: [UInt8],
         expiresAt tokenExpiresAt: Timestamp,
         for customer: Account,
+        naming userName: String?,
         _ beginning: SessionBeginning
     ) async throws -> Account {
         try await database.write { db in
@@ -182,8 +176,8 @@ extension SQLiteAuthStore {
                     throw AuthError.accountUnusable
                 }
                 account = known
-                if known.userName != customer.userName {
-                    account.userName = customer.userName
+                if let userName, known.userName != userName {
+                    account.userName = userName
                     try db.update(account)
                     try db.listChange(of: account.userID, now)
                 }

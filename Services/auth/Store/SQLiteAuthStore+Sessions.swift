@@ -110,7 +110,7 @@ extension SQLiteAuthStore {
         try await database.write { db in
             let userID = try db.first("SELECT user_id FROM session WHERE hash = ?", hash.bytes) { $0.string(0) }
             guard let userID else { return nil }
-            try db.endChain(hash, now)
+            try db.endChain(hash, of: userID, now)
             var actor = actor
             actor.userID = userID
             let entry = AuditEntry(.logout, by: actor, at: now)
@@ -129,7 +129,7 @@ extension SQLiteAuthStore {
                 audit.at.milliseconds
             ) { try $0.sessionHash(0) }
             guard let hash else { return false }
-            try db.endChain(hash, audit.at)
+            try db.endChain(hash, of: userID, audit.at)
             try db.insert(audit)
             return true
         }

@@ -86,9 +86,14 @@ final class SQLiteAuthStore: AuthStore {
     }
 
     func trimAudit(_ limits: AuditLimits, countMax: Int) async throws -> Int {
-        try await database.write { db in
-            try db.trimAudit(isAnonymous: false, keeping: limits.entriesMax, countMax)
-                + db.trimAudit(isAnonymous: true, keeping: limits.anonymousEntriesMax, countMax)
+        let shares = [(false, limits.entriesMax), (true, limits.anonymousEntriesMax)]
+        // Looked at first, since counting off a million entries is not to hold up writers for nothing.
+        let full = try await database.read { db in
+            try shares.filter { try db.hasAudit(isAnonymous: $0.0, past: $0.1) }
+        }
+        guard !full.isEmpty else { return 0 }
+        return try await database.write { db in
+            try full.reduce(0) { try $0 + db.trimAudit(isAnonymous: $1.0, keeping: $1.1, countMax) }
         }
     }
 }

@@ -9,10 +9,7 @@ struct ConfigRoutes: RouteGroup {
     init(_ settings: Settings, limits: GatewayLimits) throws {
         document = try JSONBody.encode(
             Document(
-                upload: .init(
-                    fileBytesMax: settings[SettingsCatalogue.filesFileBytesMax],
-                    base64BytesMax: settings[SettingsCatalogue.filesBase64BytesMax]
-                ),
+                upload: .init(UploadLimits(settings)),
                 message: .init(charactersMax: ChatFrame.contentScalarsMax),
                 websocket: .init(
                     heartbeatIntervalMilliseconds: limits.heartbeatMilliseconds,
@@ -31,12 +28,31 @@ struct ConfigRoutes: RouteGroup {
 
     private struct Document: Encodable {
         struct Upload: Encodable {
-            let fileBytesMax: Int
-            let base64BytesMax: Int
+            let limits: UploadLimits
+
+            init(_ limits: UploadLimits) { self.limits = limits }
 
             enum CodingKeys: String, CodingKey {
                 case fileBytesMax = "file_bytes_max"
                 case base64BytesMax = "base64_bytes_max"
+                case imageBytesMax = "image_bytes_max"
+                case videoBytesMax = "video_bytes_max"
+                case voiceBytesMax = "voice_bytes_max"
+                case userBytesMax = "user_bytes_max"
+                case userFilesMax = "user_files_max"
+                case uploadsPerUserMax = "uploads_per_user_max"
+            }
+
+            func encode(to encoder: any Encoder) throws {
+                var container = encoder.container(keyedBy: CodingKeys.self)
+                try container.encode(limits.fileBytesMax, forKey: .fileBytesMax)
+                try container.encode(limits.base64BytesMax, forKey: .base64BytesMax)
+                try container.encode(limits.imageBytesMax, forKey: .imageBytesMax)
+                try container.encode(limits.videoBytesMax, forKey: .videoBytesMax)
+                try container.encode(limits.voiceBytesMax, forKey: .voiceBytesMax)
+                try container.encode(limits.userBytesMax, forKey: .userBytesMax)
+                try container.encode(limits.userFilesMax, forKey: .userFilesMax)
+                try container.encode(limits.uploadsPerUserMax, forKey: .uploadsPerUserMax)
             }
         }
 

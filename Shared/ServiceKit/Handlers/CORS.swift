@@ -5,7 +5,8 @@ package import HTTP
 ///
 /// A preflight from an origin that is not allowed gets 403; any other request is served, without the fields that
 /// would let the page read the answer, and without its cookies, which the browser adds whoever asks: `SameSite` does
-/// not keep them from the pages of another port or subdomain. Never `*` together with credentials.
+/// not keep them from the pages of another port or subdomain. Nor is it given any, or a foreign page's form could put a
+/// session of its choice in the place of the user's. Never `*` together with credentials.
 package struct CORS: Sendable {
     private let policy: OriginPolicy
 
@@ -40,8 +41,9 @@ package struct CORS: Sendable {
                 }
                 return .now(.success(preflight(origin)))
             }
+            let isTrusted = isOwn || (isAllowed && policy.allowsCredentials)
             var trusted = request
-            if !isOwn, !(isAllowed && policy.allowsCredentials) { trusted.head.headers["Cookie"] = nil }
+            if !isTrusted { trusted.head.headers["Cookie"] = nil }
             return next(trusted).map { outcome in
                 var response: Response
                 do {
@@ -50,6 +52,7 @@ package struct CORS: Sendable {
                     // Rendered here, so that the page can read what went wrong.
                     response = Response(error.problem)
                 }
+                if !isTrusted { response.headers["Set-Cookie"] = nil }
                 if isAllowed {
                     allow(origin, in: &response)
                     response.headers["Access-Control-Expose-Headers"] = Self.exposedHeaders

@@ -5,24 +5,36 @@
 struct JSONSyntax {
     /// The deepest nesting of objects and lists.
     static let depthMax = 64
+    /// The longest member name, in bytes of its text, escapes as they are.
+    ///
+    /// Names become keys of dictionaries, and to hash a `String` takes the square of a run of combining marks.
+    static let nameBytesMax = 256
+
+    /// What is wrong, and at which byte.
+    enum Fault: Equatable {
+        case noJSON(at: Int)
+        case nameTooLong(at: Int)
+    }
 
     private let bytes: UnsafeBufferPointer<UInt8>
     private var position = 0
+    private var longName: Int?
 
     private init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
     /// Where the text goes wrong.
     ///
     /// - Parameter bytes: Valid UTF-8.
-    /// - Returns: The offset of the first byte that does not fit, `bytes.count` when the text ends too early;
-    ///   `nil` when all is well.
-    static func firstError(in bytes: [UInt8]) -> Int? {
+    /// - Returns: The first byte that does not fit, `bytes.count` when the text ends too early; `nil` when all is well.
+    static func firstFault(in bytes: [UInt8]) -> Fault? {
         bytes.withUnsafeBufferPointer { buffer in
             var syntax = JSONSyntax(buffer)
             syntax.skipSpace()
-            guard syntax.value(depth: 0) else { return syntax.position }
+            guard syntax.value(depth: 0) else {
+                return syntax.longName.map { .nameTooLong(at: $0) } ?? .noJSON(at: syntax.position)
+            }
             syntax.skipSpace()
-            return syntax.position == buffer.count ? nil : syntax.position
+            return syntax.position == buffer.count ? nil : .noJSON(at: syntax.position)
         }
     }
 
@@ -43,7 +55,7 @@ struct JSONSyntax {
         case UInt8(ascii: "{"):
             return depth < Self.depthMax
                 && list(end: "}") { syntax in
-                    guard syntax.string() else { return false }
+                    guard syntax.name() else { return false }
                     syntax.skipSpace()
                     guard syntax.take(":") else { return false }
                     syntax.skipSpace()
@@ -76,6 +88,17 @@ struct JSONSyntax {
         for offset in 0..<text.utf8CodeUnitCount {
             guard current == text.utf8Start[offset] else { return false }
             position += 1
+        }
+        return true
+    }
+
+    private mutating func name() -> Bool {
+        let start = position
+        guard string() else { return false }
+        // Without its two quotation marks.
+        guard position - start - 2 <= Self.nameBytesMax else {
+            longName = start
+            return false
         }
         return true
     }

@@ -66,8 +66,14 @@ package enum JSONBody {
         guard String(validating: bytes, as: UTF8.self) != nil else {
             throw Problem(400, .malformedJSON, "body: not UTF-8")
         }
-        if let offset = JSONSyntax.firstError(in: bytes) {
-            let what = offset == bytes.count ? "the JSON text ends too early" : "no JSON at byte \(offset)"
+        if let fault = JSONSyntax.firstFault(in: bytes) {
+            let what =
+                switch fault {
+                case .noJSON(bytes.count): "the JSON text ends too early"
+                case .noJSON(let offset): "no JSON at byte \(offset)"
+                case .nameTooLong(let offset):
+                    "the name at byte \(offset) has more than \(JSONSyntax.nameBytesMax) bytes"
+                }
             throw Problem(400, .malformedJSON, "body: \(what)")
         }
         do {

@@ -45,13 +45,13 @@ extension SettingsCatalogue {
         "auth.audit_entries_max",
         default: 1_000_000,
         in: 1000...100_000_000,
-        "entries of the audit trail kept of what people with an account did; the oldest ones past it are deleted"
+        "entries of the audit trail kept of what agents and administrators did; the oldest ones past it are deleted"
     )
 
     package static let authAuditAnonymousEntriesMax = Setting.integer(
         "auth.audit_anonymous_entries_max",
         default: 100_000,
         in: 1000...100_000_000,
-        "the same of failed logins and of guests'"
+        "the same of failed logins and of what customers did"
     )
 }

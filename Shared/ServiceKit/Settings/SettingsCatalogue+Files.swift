@@ -1,8 +1,9 @@
 /// The settings of the files service.
 extension SettingsCatalogue {
     static let files: [any SettingDeclaration] = [
-        filesListen, filesURL, filesDirectory, filesBase64BytesMax, filesFileBytesMax, filesUploadsPerUserMax,
-        filesUploadsMax, filesDiskThreads,
+        filesListen, filesURL, filesDirectory, filesBase64BytesMax, filesFileBytesMax, filesImageBytesMax,
+        filesVideoBytesMax, filesVoiceBytesMax, filesUserBytesMax, filesUserFilesMax, filesUploadsPerUserMax,
+        filesUploadsMax, filesDiskThreads, filesURLSecret, filesURLLifetime,
     ]
 
     package static let filesListen = Setting.address(
@@ -37,6 +38,35 @@ extension SettingsCatalogue {
         "the largest file sent in any other way, in bytes"
     )
 
+    package static let filesImageBytesMax = typeBytesMax("files.image_bytes_max", "image")
+
+    package static let filesVideoBytesMax = typeBytesMax("files.video_bytes_max", "video")
+
+    package static let filesVoiceBytesMax = typeBytesMax("files.voice_bytes_max", "sound file")
+
+    private static func typeBytesMax(_ key: String, _ name: String) -> Setting<Int> {
+        .integer(
+            key,
+            default: 1_099_511_627_776,
+            in: 1...1_099_511_627_776,
+            "the largest \(name), in bytes; never more than files.file_bytes_max"
+        )
+    }
+
+    package static let filesUserBytesMax = Setting.integer(
+        "files.user_bytes_max",
+        default: 10_737_418_240,
+        in: 1...1_125_899_906_842_624,
+        "what a user's files hold together, in bytes; more is answered 413"
+    )
+
+    package static let filesUserFilesMax = Setting.integer(
+        "files.user_files_max",
+        default: 10_000,
+        in: 1...100_000_000,
+        "a user's files; more are answered 413"
+    )
+
     package static let filesUploadsPerUserMax = Setting.integer(
         "files.uploads_per_user_max",
         default: 8,
@@ -56,5 +86,18 @@ extension SettingsCatalogue {
         default: 2,
         in: 1...64,
         "threads that write, hash and read files"
+    )
+
+    package static let filesURLSecret = Setting.optionalSecret(
+        "files.url_secret",
+        bytesMin: 32,
+        "signs the URLs that need no session; without it a random key in the directory of the blobs"
+    )
+
+    package static let filesURLLifetime = Setting.duration(
+        "files.url_lifetime_s",
+        default: 300,
+        in: 1...3600,
+        "how long such a URL is good"
     )
 }
