@@ -320,6 +320,10 @@ def test_nothing_that_happens_to_others_is_heard(stack, scene, floor, connected)
         scene.theirs.expect("Ack", client_id="r")
         done(stack, scene.agent, "transfer", conversation, agent_id=colleague["user_id"])
         other.expect("Transferred")
+        # News are gathered, and who comes and leaves within one gathering is not told of: that of their coming is over.
+        came = {"type": "UserJoined", "user_id": scene.victim["user_id"]}
+        if not any(came.items() <= frame.items() for frame in scene.support.seen):
+            scene.support.expect("UserJoined", user_id=scene.victim["user_id"])
         # The victim leaves and comes, which agents hear of; so does a third customer.
         scene.theirs.close()
         scene.support.expect("UserLeft", user_id=scene.victim["user_id"], timeout=15)
