@@ -40,29 +40,32 @@ struct SQLiteFileIndex: FileIndex {
                 CREATE INDEX file_grant_by_source ON file_grant (file_id, source);
                 """
         ),
+        partialUploadMigration,
     ]
 
-    private let database: Database
+    let database: Database
 
     /// - Parameter database: Opened with `migrations`.
     init(_ database: Database) { self.database = database }
 
     func insert(_ record: FileRecord) async throws {
-        _ = try await database.write { db in
-            try db.run(
-                """
-                INSERT INTO file (file_id, sha256, size, file_name, content_type, uploader_id, created_at)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
-                """,
-                record.id,
-                record.sha256,
-                record.size,
-                record.fileName,
-                record.contentType,
-                record.uploaderID,
-                record.createdAt.milliseconds
-            )
-        }
+        try await database.write { db in try Self.insert(record, db) }
+    }
+
+    static func insert(_ record: FileRecord, _ db: Connection) throws {
+        try db.run(
+            """
+            INSERT INTO file (file_id, sha256, size, file_name, content_type, uploader_id, created_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
+            """,
+            record.id,
+            record.sha256,
+            record.size,
+            record.fileName,
+            record.contentType,
+            record.uploaderID,
+            record.createdAt.milliseconds
+        )
     }
 
     func lookUp(_ id: String, grantedTo userID: String) async throws -> (record: FileRecord, isGranted: Bool)? {
@@ -118,6 +121,8 @@ struct SQLiteFileIndex: FileIndex {
             guard let sha256 = try db.first("SELECT sha256 FROM file WHERE file_id = ?", id, read: { $0.string(0) })
             else { return nil }
             try db.run("DELETE FROM file WHERE file_id = ?", id)
+            // An upload that was its beginning ends with it.
+            try db.run("DELETE FROM partial_upload WHERE file_id = ?", id)
             return try !Self.isReferenced(sha256, db)
         }
     }

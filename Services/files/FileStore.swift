@@ -58,25 +58,44 @@ struct FileStore: Sendable {
         document: UploadDocument,
         by caller: Caller
     ) async throws -> FileRecord {
-        let record = FileRecord(
-            id: FileRecord.makeID(),
+        let record = makeRecord(FileRecord.makeID(), summary, document, uploaderID: caller.userID)
+        try await store(record) {
+            try await blobs.publish(writer, sha256: record.sha256)
+        } insert: {
+            try await index.insert(record)
+        }
+        return record
+    }
+
+    /// What is recorded of an upload's content.
+    func makeRecord(
+        _ id: String,
+        _ summary: BlobWriter.Summary,
+        _ document: UploadDocument,
+        uploaderID: String
+    ) -> FileRecord {
+        FileRecord(
+            id: id,
             sha256: summary.sha256,
             size: summary.size,
             fileName: document.fileName,
             contentType: ContentSniffer.contentType(of: summary.head, declared: document.declaredType),
-            uploaderID: caller.userID,
+            uploaderID: uploaderID,
             createdAt: .now()
         )
+    }
+
+    /// Publishes the blob of `record`, then inserts the record; without the record the blob goes again.
+    func store(_ record: FileRecord, publish: () async throws -> Void, insert: () async throws -> Void) async throws {
         try await gate.with(record.sha256) {
-            try await blobs.publish(writer, sha256: record.sha256)
+            try await publish()
             do {
-                try await index.insert(record)
+                try await insert()
             } catch {
                 await removeUnreferencedBlob(record.sha256)
                 throw error
             }
         }
-        return record
     }
 
     /// Deletes a file; its blob goes with the last record that has it.

@@ -8,6 +8,7 @@ struct FilesConfig: Sendable {
     let databasePath: String
     let diskThreads: Int
     let limits: UploadRoutes.Limits
+    let partialLimits: PartialUploads.Limits
     let uploadsPerUserMax: Int
     let uploadsMax: Int
 
@@ -23,10 +24,20 @@ struct FilesConfig: Sendable {
             ? settings[SettingsCatalogue.filesDirectory] : dataDirectory + "/files"
         diskThreads = settings[SettingsCatalogue.filesDiskThreads]
         limits = UploadRoutes.Limits(base64BytesMax: settings[SettingsCatalogue.filesBase64BytesMax])
+        partialLimits = PartialUploads.Limits(
+            fileBytesMax: settings[SettingsCatalogue.filesFileBytesMax],
+            countPerUserMax: settings[SettingsCatalogue.filesTusUploadsPerUserMax],
+            expiry: settings[SettingsCatalogue.filesUploadExpiry]
+        )
         uploadsPerUserMax = settings[SettingsCatalogue.filesUploadsPerUserMax]
         uploadsMax = settings[SettingsCatalogue.filesUploadsMax]
     }
 
     /// The largest request body that any route reads, in bytes.
-    var bodyBytesMax: Int { UploadDocumentDecoder.documentBytesMax(fileBytesMax: limits.base64BytesMax) }
+    var bodyBytesMax: Int {
+        max(
+            UploadDocumentDecoder.documentBytesMax(fileBytesMax: limits.base64BytesMax),
+            partialLimits.fileBytesMax
+        )
+    }
 }

@@ -22,6 +22,14 @@ enum FilesError: Error, Equatable {
     case rangeNotSatisfiable(size: Int)
     /// The user, or the service, has as many uploads in progress as it may.
     case tooManyUploads(String)
+    /// The upload has expired.
+    case uploadExpired
+    /// Another request writes to the upload.
+    case uploadLocked
+    /// A part begins elsewhere than at the upload's end so far, `offset`.
+    case offsetMismatch(offset: Int)
+    /// A part has another checksum than its sender says.
+    case checksumMismatch
     /// The disk or a quota of the file system is full.
     case storageFull
     /// A system call failed; never shown to a client.
@@ -50,6 +58,23 @@ extension FilesError: ProblemConvertible {
             )
         case .tooManyUploads(let detail):
             Problem(429, .tooManyRequests, detail, headers: [Problem.Header("Retry-After", "1")])
+        case .uploadExpired: Problem(410, .uploadExpired, "the upload has expired; begin again")
+        case .uploadLocked:
+            Problem(
+                423,
+                .uploadLocked,
+                "another request writes to this upload",
+                headers: [Problem.Header("Retry-After", "1")]
+            )
+        case .offsetMismatch(let offset):
+            Problem(
+                409,
+                .offsetMismatch,
+                "Upload-Offset: the upload is at \(offset)",
+                headers: [Problem.Header("Upload-Offset", String(offset))]
+            )
+        case .checksumMismatch:
+            Problem(460, .checksumMismatch, "Upload-Checksum: the body has another; none of it counts")
         case .storageFull: Problem(507, .storageFull, "the file store is full")
         case .systemCall, .blobMissing:
             Problem(500, .internalError, "the server failed to answer this request")

@@ -20,13 +20,25 @@ enum FilesMain {
                 migrations: SQLiteFileIndex.migrations,
                 ownership: .exclusiveOwner(advice: "Another files service runs on this file; stop it first.")
             )
-            let files = FileStore(index: SQLiteFileIndex(database), blobs: blobs, log: process.log)
+            let index = SQLiteFileIndex(database)
+            let files = FileStore(index: index, blobs: blobs, log: process.log)
+            let slots = UploadSlots(perUserMax: config.uploadsPerUserMax, totalMax: config.uploadsMax)
+            let uploads = PartialUploads(
+                files,
+                index: index,
+                slots: slots,
+                limits: config.partialLimits,
+                log: process.log
+            )
             let findings = try await files.repair()
+            let partialFindings = try await uploads.repair()
             process.log.info(
                 "store_opened",
                 [
                     "temporary_files_removed": .int(findings.temporaryFilesRemoved),
                     "blobs_removed": .int(findings.blobsRemoved), "blobs_missing": .int(findings.blobsMissing),
+                    "partial_files_removed": .int(partialFindings.filesRemoved),
+                    "partial_uploads_removed": .int(partialFindings.uploadsRemoved),
                 ]
             )
             // 3. Routes.
@@ -35,7 +47,6 @@ enum FilesMain {
                 let session = try await sessions.require(request)
                 return Caller(userID: session.userID, userType: session.userType, isAdmin: session.isAdmin)
             }
-            let slots = UploadSlots(perUserMax: config.uploadsPerUserMax, totalMax: config.uploadsMax)
             process.metrics.read("files_uploads_in_progress", help: "Uploads being received.") {
                 Double(slots.inProgress)
             }
@@ -43,9 +54,11 @@ enum FilesMain {
             router.mount(
                 UploadRoutes(files, authenticate: authenticate, slots: slots, limits: config.limits, log: process.log)
             )
+            router.mount(TusRoutes(uploads, authenticate: authenticate, log: process.log))
             router.mount(DownloadRoutes(files, authenticate: authenticate))
             router.mount(MetadataRoutes(files, authenticate: authenticate, log: process.log))
             router.mount(InternalRoutes(files))
+            process.background("upload_sweep") { await uploads.keepUp() }
             // 4. Serve until the signal; the store is closed last.
             let checks = [
                 HealthCheck("index") { try await files.index.ping() },

@@ -39,13 +39,7 @@ struct UploadRoutes: RouteGroup {
             throw FilesError.tooLarge(name: "file_data", bytesMax: limits.base64BytesMax)
         }
         let record = try await slots.with(caller.userID) { try await store(request.body, of: caller) }
-        log.info(
-            "file_uploaded",
-            [
-                "request_id": .string(request.id), "file_id": .string(record.id), "user_id": .string(caller.userID),
-                "size": .int(record.size), "content_type": .string(record.contentType),
-            ]
-        )
+        FileStore.logUpload(record, request, log)
         var response = try Response.json(record.document, status: .created)
         response.headers["Location"] = record.document.url
         return response

@@ -35,6 +35,10 @@ package enum ProblemCode: String, Sendable, CaseIterable {
     case invalidBase64 = "invalid_base64"
     case fileNotFound = "file_not_found"
     case preconditionFailed = "precondition_failed"
+    case uploadExpired = "upload_expired"
+    case uploadLocked = "upload_locked"
+    case offsetMismatch = "offset_mismatch"
+    case checksumMismatch = "checksum_mismatch"
     // gateway
     case unknownType = "unknown_type"
     case tooManyConnections = "too_many_connections"

@@ -18,12 +18,19 @@ struct FilesFixture {
     let directory: TemporaryDirectory
     let store: FileStore
     let database: Database
+    let uploads: PartialUploads
     let router: Router
 
     init(
         base64BytesMax: Int = 1 << 20,
         perUserMax: Int = 4,
         totalMax: Int = 8,
+        partialLimits: PartialUploads.Limits = .init(
+            fileBytesMax: 64 << 20,
+            countPerUserMax: 20,
+            expiry: .seconds(86_400)
+        ),
+        clock: FilesClock = FilesClock(),
         in directory: TemporaryDirectory? = nil
     ) async throws {
         self.directory = try directory ?? TemporaryDirectory()
@@ -33,7 +40,10 @@ struct FilesFixture {
             migrations: SQLiteFileIndex.migrations
         )
         let blobs = try BlobStore(directory: self.directory.file("store"), threads: 2)
-        store = FileStore(index: SQLiteFileIndex(database), blobs: blobs, log: log)
+        let index = SQLiteFileIndex(database)
+        store = FileStore(index: index, blobs: blobs, log: log)
+        let slots = UploadSlots(perUserMax: perUserMax, totalMax: totalMax)
+        uploads = PartialUploads(store, index: index, slots: slots, limits: partialLimits, clock: clock, log: log)
         let authenticate: Authenticate = { request in
             let known = [Self.customer, Self.otherCustomer, Self.agent, Self.admin]
             guard let caller = known.first(where: { $0.userID == request.headers["X-Session-Id"] }) else {
@@ -46,11 +56,12 @@ struct FilesFixture {
             UploadRoutes(
                 store,
                 authenticate: authenticate,
-                slots: UploadSlots(perUserMax: perUserMax, totalMax: totalMax),
+                slots: slots,
                 limits: .init(base64BytesMax: base64BytesMax),
                 log: log
             )
         )
+        router.mount(TusRoutes(uploads, authenticate: authenticate, log: log))
         router.mount(DownloadRoutes(store, authenticate: authenticate))
         router.mount(MetadataRoutes(store, authenticate: authenticate, log: log))
         router.mount(InternalRoutes(store))
@@ -118,6 +129,9 @@ struct FilesFixture {
         struct Document: Decodable { let code: String }
         return try JSONDecoder().decode(Document.self, from: Data(try await bytes(of: response))).code
     }
+
+    /// The files of unfinished uploads on the disk.
+    func partialFilesOnDisk() throws -> [String] { try SystemCall.names(in: directory.file("store/uploads")) }
 
     /// The blobs and the temporary files on the disk.
     func filesOnDisk() throws -> (blobs: [String], temporary: [String]) {

@@ -2,7 +2,7 @@
 extension SettingsCatalogue {
     static let files: [any SettingDeclaration] = [
         filesListen, filesURL, filesDirectory, filesBase64BytesMax, filesFileBytesMax, filesUploadsPerUserMax,
-        filesUploadsMax, filesDiskThreads,
+        filesUploadsMax, filesDiskThreads, filesTusUploadsPerUserMax, filesUploadExpiry,
     ]
 
     package static let filesListen = Setting.address(
@@ -56,5 +56,19 @@ extension SettingsCatalogue {
         default: 2,
         in: 1...64,
         "threads that write, hash and read files"
+    )
+
+    package static let filesTusUploadsPerUserMax = Setting.integer(
+        "files.tus_uploads_per_user_max",
+        default: 20,
+        in: 1...10_000,
+        "a user's unfinished uploads by tus, whether bytes arrive or not; more are answered 429"
+    )
+
+    package static let filesUploadExpiry = Setting.duration(
+        "files.upload_expiry_s",
+        default: 86_400,
+        in: 1...2_592_000,
+        "how long an upload by tus waits for its next bytes before it is removed"
     )
 }
