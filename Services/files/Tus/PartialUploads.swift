@@ -32,6 +32,9 @@ struct PartialUploads: Sendable {
         var body: RequestBody
     }
 
+    /// How long who asks for the offset waits for a part's end, in milliseconds.
+    static let askWaitMax: Int64 = 500
+
     let limits: Limits
     let files: FileStore
     let index: any PartialUploadIndex
@@ -124,21 +127,32 @@ struct PartialUploads: Sendable {
 
     /// How far an upload is.
     ///
-    /// - Throws: `FilesError.fileNotFound`, `.uploadExpired`.
+    /// Who asks while a part is received may be its client, come back before its broken connection was noticed: it is
+    /// told an offset that stays, if the part ends within `askWaitMax`, and else the present one.
+    ///
+    /// - Throws: `FilesError.fileNotFound`, `.uploadExpired`, `.uploadLocked` while the last bytes become a file.
     func progress(_ id: String, of caller: Caller) async throws -> Progress {
-        let upload = try await find(id, of: caller)
-        guard upload.state == .open else { return Progress(upload: upload, offset: upload.length) }
+        _ = try await find(id, of: caller)
         do {
-            let offset = min(try await table.file(id).offset(), upload.verifiedLength ?? .max)
-            guard offset == upload.length else { return Progress(upload: upload, offset: offset) }
-        } catch FilesError.fileNotFound {
-            // Completed just now, or lost.
-            let upload = try await find(id, of: caller)
-            guard upload.state == .complete else { throw FilesError.fileNotFound }
-            return Progress(upload: upload, offset: upload.length)
+            return try await leases.with(id, waitMax: Self.askWaitMax) { lease in
+                let progress = try await standing(id, of: caller)
+                guard progress.upload.state == .open, progress.offset == progress.upload.length else { return progress }
+                // All of it is there, but it was not recorded: the client would take it for done.
+                return try await receive(Part(offset: progress.offset, body: .empty), of: id, by: caller, lease)
+            }
+        } catch FilesError.uploadLocked {
+            let progress: Progress
+            do {
+                progress = try await standing(id, of: caller)
+            } catch FilesError.fileNotFound {
+                // It has become a file between the looks at its row and at its bytes.
+                progress = try await standing(id, of: caller)
+            }
+            guard progress.upload.state != .open || progress.offset < progress.upload.length else {
+                throw FilesError.uploadLocked
+            }
+            return progress
         }
-        // All of it is there, but it was not recorded: the client would take it for done.
-        return try await receive(Part(offset: upload.length, body: .empty), of: id, by: caller)
     }
 
     /// Takes the next bytes of an upload, and makes a file of it when they are the last.
@@ -150,26 +164,7 @@ struct PartialUploads: Sendable {
     func receive(_ part: Part, of id: String, by caller: Caller) async throws -> Progress {
         // Before the lease too: nobody disturbs the uploads of others.
         _ = try await find(id, of: caller)
-        return try await leases.with(id) { lease in
-            let upload = try await find(id, of: caller)
-            guard upload.state == .open else {
-                try Self.check(part, offset: upload.length, length: upload.length)
-                return Progress(upload: upload, offset: upload.length)
-            }
-            let file = table.file(id)
-            let offset = try await file.open(verifiedLength: upload.verifiedLength)
-            do {
-                try Self.check(part, offset: offset, length: upload.length)
-                let progress = try await slots.with(caller.userID) {
-                    try await receive(part, of: upload, into: file, lease)
-                }
-                await file.close()
-                return progress
-            } catch {
-                await file.close()
-                throw error
-            }
-        }
+        return try await leases.with(id) { try await receive(part, of: id, by: caller, $0) }
     }
 
     /// Ends an upload; the file that it has become goes as well.
@@ -193,6 +188,32 @@ struct PartialUploads: Sendable {
         guard part.offset == offset else { throw .offsetMismatch(offset: offset) }
         guard part.body.announcedLength ?? 0 <= length - offset else {
             throw .tooLarge(name: "body", bytesMax: length - offset)
+        }
+    }
+
+    private func receive(
+        _ part: Part,
+        of id: String,
+        by caller: Caller,
+        _ lease: UploadLeases.Lease
+    ) async throws -> Progress {
+        let upload = try await find(id, of: caller)
+        guard upload.state == .open else {
+            try Self.check(part, offset: upload.length, length: upload.length)
+            return Progress(upload: upload, offset: upload.length)
+        }
+        let file = table.file(id)
+        let offset = try await file.open(verifiedLength: upload.verifiedLength)
+        do {
+            try Self.check(part, offset: offset, length: upload.length)
+            let progress = try await slots.with(caller.userID) {
+                try await receive(part, of: upload, into: file, lease)
+            }
+            await file.close()
+            return progress
+        } catch {
+            await file.close()
+            throw error
         }
     }
 
@@ -257,6 +278,14 @@ struct PartialUploads: Sendable {
     }
 
     // MARK: -
+
+    /// What row and file say just now.
+    private func standing(_ id: String, of caller: Caller) async throws -> Progress {
+        let upload = try await find(id, of: caller)
+        guard upload.state == .open else { return Progress(upload: upload, offset: upload.length) }
+        let offset = try await table.file(id).offset()
+        return Progress(upload: upload, offset: min(offset, upload.verifiedLength ?? offset))
+    }
 
     private func find(_ id: String, of caller: Caller) async throws -> PartialUpload {
         guard FileRecord.isID(id), let upload = try await index.upload(id), upload.uploaderID == caller.userID else {

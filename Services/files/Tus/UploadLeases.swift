@@ -7,7 +7,7 @@ import Synchronization
 final class UploadLeases: Sendable {
     /// A holder is taken to be dead when nothing has arrived for so long, in milliseconds.
     static let idleMax: Int64 = 1000
-    /// How long a request waits for its turn, in milliseconds.
+    /// How long a request that writes waits for its turn, in milliseconds.
     static let waitMax: Int64 = 2000
 
     /// One request's right to write, or its place in front of the door.
@@ -52,15 +52,17 @@ final class UploadLeases: Sendable {
     /// - Parameters:
     ///   - id: The upload's.
     ///   - takesOver: Whether a holder has to leave even if it is alive.
+    ///   - waitMax: How long it waits for its turn, in milliseconds.
     ///   - body: Calls `touch` when bytes arrive.
     /// - Throws: `FilesError.uploadLocked` when the holder stays or another request waits already; what `body` throws.
     func with<Value>(
         _ id: String,
         takesOver: Bool = false,
+        waitMax: Int64 = waitMax,
         _ body: (Lease) async throws -> Value
     ) async throws -> Value {
         let lease = Lease(at: clock.monotonicMilliseconds())
-        try await acquire(id, lease, takesOver)
+        try await acquire(id, lease, takesOver, waitMax)
         defer { release(id) }
         touch(lease)
         return try await body(lease)
@@ -87,7 +89,7 @@ final class UploadLeases: Sendable {
 
     // MARK: -
 
-    private func acquire(_ id: String, _ lease: Lease, _ takesOver: Bool) async throws {
+    private func acquire(_ id: String, _ lease: Lease, _ takesOver: Bool, _ waitMax: Int64) async throws {
         let holder = try entries.withLock { entries -> Lease? in
             guard let entry = entries[id] else {
                 entries[id] = Entry(holder: lease)
@@ -101,7 +103,7 @@ final class UploadLeases: Sendable {
         if takesOver { holder.interrupt() }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { for await _ in lease.turn {} }
-            group.addTask { await self.watch(holder) }
+            group.addTask { await self.watch(holder, waitMax) }
             await group.next()
             group.cancelAll()
         }
@@ -113,13 +115,13 @@ final class UploadLeases: Sendable {
     }
 
     /// Interrupts a holder that is idle; returns when the wait is over.
-    private func watch(_ holder: Lease) async {
+    private func watch(_ holder: Lease, _ waitMax: Int64) async {
         let start = clock.monotonicMilliseconds()
         while !Task.isCancelled {
             let now = clock.monotonicMilliseconds()
             let untilIdle = Self.idleMax - (now - holder.lastActivity.load(ordering: .relaxed))
             if untilIdle <= 0 { holder.interrupt() }
-            let left = Self.waitMax - (now - start)
+            let left = waitMax - (now - start)
             guard left > 0 else { return }
             do { try await clock.sleep(untilIdle > 0 ? min(untilIdle, left) : left) } catch { return }
         }
