@@ -29,14 +29,32 @@ enum FilesError: Error, Equatable {
     case rangeNotSatisfiable(size: Int)
     /// The user, or the service, has as many uploads in progress as it may.
     case tooManyUploads(String)
+    /// The user has as many unfinished uploads as one may; waiting alone does not help.
+    case tooManyUnfinishedUploads(String)
     /// The user has as many files, or as many bytes in them, as one may; the text says how many.
     case quotaExceeded(String)
+    /// The upload has expired.
+    case uploadExpired
+    /// Another request writes to the upload.
+    case uploadLocked
+    /// A part begins elsewhere than at the upload's end so far, `offset`.
+    case offsetMismatch(offset: Int)
+    /// A part has another checksum than its sender says.
+    case checksumMismatch
     /// The disk or a quota of the file system is full.
     case storageFull
     /// A system call failed; never shown to a client.
     case systemCall(String, path: String, errno: Int32)
     /// The metadata's blob is not on the disk, or not whole.
     case blobMissing(String)
+
+    /// Whether a file is more than it, or its user, may have.
+    var isAboutLimits: Bool {
+        switch self {
+        case .tooLarge, .quotaExceeded: true
+        default: false
+        }
+    }
 }
 
 extension FilesError: ProblemConvertible {
@@ -62,7 +80,25 @@ extension FilesError: ProblemConvertible {
             )
         case .tooManyUploads(let detail):
             Problem(429, .tooManyRequests, detail, headers: [Problem.Header("Retry-After", "1")])
+        case .tooManyUnfinishedUploads(let detail): Problem(429, .tooManyRequests, detail)
         case .quotaExceeded(let detail): Problem(413, .quotaExceeded, detail)
+        case .uploadExpired: Problem(410, .uploadExpired, "the upload has expired; begin again")
+        case .uploadLocked:
+            Problem(
+                423,
+                .uploadLocked,
+                "another request writes to this upload",
+                headers: [Problem.Header("Retry-After", "1")]
+            )
+        case .offsetMismatch(let offset):
+            Problem(
+                409,
+                .offsetMismatch,
+                "Upload-Offset: the upload is at \(offset)",
+                headers: [Problem.Header("Upload-Offset", String(offset))]
+            )
+        case .checksumMismatch:
+            Problem(460, .checksumMismatch, "Upload-Checksum: the body has another; none of it counts")
         case .storageFull: Problem(507, .storageFull, "the file store is full")
         case .systemCall, .blobMissing:
             Problem(500, .internalError, "the server failed to answer this request")

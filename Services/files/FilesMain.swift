@@ -20,18 +20,19 @@ enum FilesMain {
                 migrations: SQLiteFileIndex.migrations,
                 ownership: .exclusiveOwner(advice: "Another files service runs on this file; stop it first.")
             )
-            let files = FileStore(
-                index: SQLiteFileIndex(database),
-                blobs: blobs,
-                limits: config.limits,
-                log: process.log
-            )
+            let index = SQLiteFileIndex(database)
+            let files = FileStore(index: index, blobs: blobs, limits: config.limits, log: process.log)
+            let slots = UploadSlots(perUserMax: config.limits.uploadsPerUserMax, totalMax: config.uploadsMax)
+            let uploads = PartialUploads(files, index: index, slots: slots, log: process.log)
             let findings = try await files.repair()
+            let partialFindings = try await uploads.repair()
             process.log.info(
                 "store_opened",
                 [
                     "temporary_files_removed": .int(findings.temporaryFilesRemoved),
                     "blobs_removed": .int(findings.blobsRemoved), "blobs_missing": .int(findings.blobsMissing),
+                    "partial_files_removed": .int(partialFindings.filesRemoved),
+                    "partial_uploads_removed": .int(partialFindings.uploadsRemoved),
                 ]
             )
             let urlKey =
@@ -43,19 +44,17 @@ enum FilesMain {
                 let session = try await sessions.require(request)
                 return Caller(userID: session.userID, userType: session.userType, isAdmin: session.isAdmin)
             }
-            let slots = UploadSlots(perUserMax: config.limits.uploadsPerUserMax, totalMax: config.uploadsMax)
             process.metrics.read("files_uploads_in_progress", help: "Uploads being received.") {
                 Double(slots.inProgress)
             }
             var router = Router()
-            router.mount(
-                UploadRoutes(files, authenticate: authenticate, slots: slots, log: process.log)
-            )
+            router.mount(UploadRoutes(files, authenticate: authenticate, slots: slots, log: process.log))
+            router.mount(TusRoutes(uploads, authenticate: authenticate, log: process.log))
             let signer = FileURLSigner(key: urlKey, lifetimeSeconds: config.urlLifetimeSeconds)
             router.mount(DownloadRoutes(files, authenticate: authenticate, signer: signer))
-            router.mount(URLRoutes(files, authenticate: authenticate, signer: signer))
             router.mount(MetadataRoutes(files, authenticate: authenticate, log: process.log))
             router.mount(InternalRoutes(files))
+            process.background("upload_sweep") { await uploads.keepUp() }
             // 4. Serve until the signal; the store is closed last.
             let checks = [
                 HealthCheck("index") { try await files.index.ping() },

@@ -37,6 +37,10 @@ package enum ProblemCode: String, Sendable, CaseIterable {
     case preconditionFailed = "precondition_failed"
     case malformedMultipart = "malformed_multipart"
     case quotaExceeded = "quota_exceeded"
+    case uploadExpired = "upload_expired"
+    case uploadLocked = "upload_locked"
+    case offsetMismatch = "offset_mismatch"
+    case checksumMismatch = "checksum_mismatch"
     // gateway
     case unknownType = "unknown_type"
     case tooManyConnections = "too_many_connections"

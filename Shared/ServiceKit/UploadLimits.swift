@@ -18,6 +18,10 @@ package struct UploadLimits: Sendable, Equatable {
     package var userFilesMax: Int
     /// A user's uploads at once.
     package var uploadsPerUserMax: Int
+    /// A user's unfinished uploads by tus, whether bytes arrive or not.
+    package var tusUploadsPerUserMax: Int
+    /// How long an upload by tus waits for its next bytes.
+    package var uploadExpiry: Duration
 
     package init(_ settings: Settings) {
         let fileBytesMax = settings[SettingsCatalogue.filesFileBytesMax]
@@ -29,6 +33,8 @@ package struct UploadLimits: Sendable, Equatable {
         userBytesMax = settings[SettingsCatalogue.filesUserBytesMax]
         userFilesMax = settings[SettingsCatalogue.filesUserFilesMax]
         uploadsPerUserMax = settings[SettingsCatalogue.filesUploadsPerUserMax]
+        tusUploadsPerUserMax = settings[SettingsCatalogue.filesTusUploadsPerUserMax]
+        uploadExpiry = settings[SettingsCatalogue.filesUploadExpiry]
     }
 
     /// The largest file of a type, in bytes.

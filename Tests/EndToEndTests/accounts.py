@@ -59,3 +59,10 @@ class Accounts:
     def upload(self, login):
         """A file of a user's; its id."""
         return self.done("POST", "/api/files/upload", FILE, by=login)["file_id"]
+
+    def begin_upload(self, login):
+        """An upload of a user's that has no bytes yet; its id."""
+        headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "5"}
+        answer = self.call("POST", "/api/files/uploads", by=login, headers=headers)
+        assert answer.status == 201, answer
+        return answer.header("Location").rsplit("/", 1)[1]

@@ -32,6 +32,10 @@ UPGRADE = {
     "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
+TUS = {"Tus-Resumable": "1.0.0", "Upload-Length": "5"}
+PART = {**TUS, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+OVERRIDE = {**PART, "X-HTTP-Method-Override": "PATCH"}
+HEADERS = (UPGRADE, TUS, PART, OVERRIDE)
 U, W = "/api/users", "/api/conversations"
 
 # {other} is another customer, {support} an agent who is connected; {handle} a session of the caller's other than the
@@ -106,6 +110,17 @@ MATRIX = [
     ("HEAD", "/files/{other_file}", None,                                     401, 404, 200, 200),
     ("POST", "/api/files/{other_file}/url", None,                             401, 404, 200, 200),
     ("DELETE", "/api/files/{other_file}", None,                               401, 404, 403, 204),
+    # Uploads by tus: {upload} is the caller's, {other_upload} the other customer's
+    ("OPTIONS", "/api/files/uploads", None,                                   204, 204, 204, 204),
+    ("POST", "/api/files/uploads", TUS,                                       401, 201, 201, 201),
+    ("OPTIONS", "/api/files/uploads/{upload}", None,                          204, 204, 204, 204),
+    ("HEAD", "/api/files/uploads/{upload}", TUS,                              401, 200, 200, 200),
+    ("PATCH", "/api/files/uploads/{upload}", PART,                            401, 204, 204, 204),
+    ("POST", "/api/files/uploads/{upload}", OVERRIDE,                         401, 204, 204, 204),
+    ("DELETE", "/api/files/uploads/{upload}", TUS,                            401, 204, 204, 204),
+    ("HEAD", "/api/files/uploads/{other_upload}", TUS,                        401, 404, 404, 404),
+    ("PATCH", "/api/files/uploads/{other_upload}", PART,                      401, 404, 404, 404),
+    ("DELETE", "/api/files/uploads/{other_upload}", TUS,                      401, 404, 404, 404),
     # Messages and conversations
     ("GET", "/api/config", None,                                              200, 200, 200, 200),
     ("GET", "/api/messages?conversation_id={mine}", None,                     401, 200, 200, 200),
@@ -220,6 +235,12 @@ class Names(dict):
     def _other_file(self):
         return self.accounts.upload(self["other_login"])
 
+    def _upload(self):
+        return self.accounts.begin_upload(self["caller"])
+
+    def _other_upload(self):
+        return self.accounts.begin_upload(self["other_login"])
+
     def _mine(self):
         if self.role in ("anonymous", "customer"):
             return self.scene.conversation(self["caller"], self.scene.support)
@@ -251,7 +272,7 @@ def test_each_role_may_do_what_the_table_says(scene, row):
     for role in ROLES:
         names = Names(scene, role)
         session = names.login and names.login["session_id"]
-        options = {"headers": body} if body is UPGRADE else {"json": filled(body, names)}
+        options = {"headers": body} if any(body is one for one in HEADERS) else {"json": filled(body, names)}
         answer = scene.stack.http(method, filled(path, names), session=session, **options)
         if answer.status >= 400 and method != "HEAD":
             assert_problem(answer, answer.status)

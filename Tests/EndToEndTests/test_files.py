@@ -182,6 +182,7 @@ def test_the_limits_are_announced(stack):
     for name in ("file_bytes_max", "base64_bytes_max", "video_bytes_max", "voice_bytes_max"):
         assert upload[name] == FILE_BYTES_MAX, name
     assert upload["uploads_per_user_max"] == 8
+    assert upload["tus_uploads_per_user_max"] == 20 and upload["upload_expiry_s"] == 86_400
 
 
 def test_a_file_and_an_image_are_as_large_as_they_may_be(stack, session):

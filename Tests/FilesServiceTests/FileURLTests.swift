@@ -10,6 +10,8 @@ import Testing
 
 @Suite("Signed URLs")
 struct FileURLTests {
+    private let clock = ManualClock()
+
     private struct Answer: Decodable {
         let url: String
         let expires_at: String
@@ -22,13 +24,13 @@ struct FileURLTests {
         #expect(response.status == .ok)
         #expect(response.headers["Cache-Control"] == "no-store")
         let answer = try JSONDecoder().decode(Answer.self, from: Data(try await fixture.bytes(of: response)))
-        #expect(answer.expires_at == Timestamp(milliseconds: fixture.clock.now.milliseconds + 300_000).wire)
+        #expect(answer.expires_at == clock.now.advanced(byMilliseconds: 300_000).wire)
         return (document, answer.url)
     }
 
     @Test("reads the file without a session until it expires, with conditions and ranges as ever")
     func lifetime() async throws {
-        let fixture = try await FilesFixture()
+        let fixture = try await FilesFixture(clock: clock.clock)
         let (document, url) = try await signed(fixture)
         #expect(await fixture.send(.get, document.url, as: nil).status == 401)
         let whole = await fixture.send(.get, url, as: nil)
@@ -40,15 +42,15 @@ struct FileURLTests {
         let part = await fixture.send(.get, url, as: nil, headers: ["Range": "bytes=0-2"])
         #expect(part.status == .partialContent)
         #expect(try await fixture.bytes(of: part) == Array(jpeg.prefix(3)))
-        fixture.clock.advance(bySeconds: 299)
+        clock.advance(299_000)
         #expect(await fixture.send(.head, url, as: nil).status == .ok)
-        fixture.clock.advance(bySeconds: 1)
+        clock.advance(1_000)
         #expect(await fixture.send(.head, url, as: nil).status == 403)
     }
 
     @Test("wrong and expired ones get the same answer, whether there is such a file or not, also with a session")
     func refused() async throws {
-        let fixture = try await FilesFixture()
+        let fixture = try await FilesFixture(clock: clock.clock)
         let (document, url) = try await signed(fixture)
         let other = try await fixture.stored(Array("another".utf8))
         let query = url.dropFirst(document.url.count)
@@ -75,7 +77,7 @@ struct FileURLTests {
                 answers.insert(try await fixture.bytes(of: response))
             }
         }
-        fixture.clock.advance(bySeconds: 300)
+        clock.advance(300_000)
         let expired = await fixture.send(.get, url, as: nil)
         answers.insert(try await fixture.bytes(of: expired))
         #expect(answers.count == 1)
@@ -83,7 +85,7 @@ struct FileURLTests {
 
     @Test("whoever may not read the file gets none, and a deleted file is gone for all that were given")
     func access() async throws {
-        let fixture = try await FilesFixture()
+        let fixture = try await FilesFixture(clock: clock.clock)
         let (document, url) = try await signed(fixture)
         let path = "/api/files/\(document.fileID)/url"
         #expect(await fixture.send(.post, path, as: nil).status == 401)

@@ -19,14 +19,15 @@ struct FilesFixture {
     let directory: TemporaryDirectory
     let store: FileStore
     let database: Database
+    let uploads: PartialUploads
     let router: Router
-    let clock = ManualClock()
 
     init(
         base64BytesMax: Int = 1 << 20,
-        fileBytesMax: Int = 4 << 20,
+        fileBytesMax: Int = 64 << 20,
         perUserMax: Int = 4,
         totalMax: Int = 8,
+        clock: FilesClock = FilesClock(),
         in directory: TemporaryDirectory? = nil,
         limits adjust: (inout UploadLimits) -> Void = { _ in }
     ) async throws {
@@ -41,7 +42,10 @@ struct FilesFixture {
         limits.base64BytesMax = base64BytesMax
         limits.fileBytesMax = fileBytesMax
         adjust(&limits)
-        store = FileStore(index: SQLiteFileIndex(database), blobs: blobs, limits: limits, log: log)
+        let index = SQLiteFileIndex(database)
+        store = FileStore(index: index, blobs: blobs, limits: limits, log: log)
+        let slots = UploadSlots(perUserMax: perUserMax, totalMax: totalMax)
+        uploads = PartialUploads(store, index: index, slots: slots, clock: clock, log: log)
         let authenticate: Authenticate = { request in
             let known = [Self.customer, Self.otherCustomer, Self.agent, Self.admin]
             guard let caller = known.first(where: { $0.userID == request.headers["X-Session-Id"] }) else {
@@ -54,14 +58,13 @@ struct FilesFixture {
             UploadRoutes(
                 store,
                 authenticate: authenticate,
-                slots: UploadSlots(perUserMax: perUserMax, totalMax: totalMax),
+                slots: slots,
                 log: log
             )
         )
+        router.mount(TusRoutes(uploads, authenticate: authenticate, log: log))
         let signer = FileURLSigner(key: [UInt8](repeating: 7, count: 32), lifetimeSeconds: 300)
-        let now: @Sendable () -> Timestamp = { [clock] in clock.now }
-        router.mount(DownloadRoutes(store, authenticate: authenticate, signer: signer, now: now))
-        router.mount(URLRoutes(store, authenticate: authenticate, signer: signer, now: now))
+        router.mount(DownloadRoutes(store, authenticate: authenticate, signer: signer, now: clock.now))
         router.mount(MetadataRoutes(store, authenticate: authenticate, log: log))
         router.mount(InternalRoutes(store))
         self.router = router
@@ -129,22 +132,14 @@ struct FilesFixture {
         return try JSONDecoder().decode(Document.self, from: Data(try await bytes(of: response))).code
     }
 
+    /// The files of unfinished uploads on the disk.
+    func partialFilesOnDisk() throws -> [String] { try SystemCall.names(in: directory.file("store/uploads")) }
+
     /// The blobs and the temporary files on the disk.
     func filesOnDisk() throws -> (blobs: [String], temporary: [String]) {
         let root = directory.file("store")
         let blobs = try BlobStore.shards.flatMap { try SystemCall.names(in: "\(root)/blobs/\($0)") }
         return (blobs, try SystemCall.names(in: root + "/temporary"))
-    }
-}
-
-/// A wall clock that stands still until a test moves it.
-final class ManualClock: Sendable {
-    private let time = Mutex(Timestamp(milliseconds: 1_800_000_000_000))
-
-    var now: Timestamp { time.withLock { $0 } }
-
-    func advance(bySeconds seconds: Int64) {
-        time.withLock { $0 = $0.advanced(byMilliseconds: seconds * 1000) }
     }
 }
 

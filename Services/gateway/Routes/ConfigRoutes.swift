@@ -41,6 +41,8 @@ struct ConfigRoutes: RouteGroup {
                 case userBytesMax = "user_bytes_max"
                 case userFilesMax = "user_files_max"
                 case uploadsPerUserMax = "uploads_per_user_max"
+                case tusUploadsPerUserMax = "tus_uploads_per_user_max"
+                case uploadExpirySeconds = "upload_expiry_s"
             }
 
             func encode(to encoder: any Encoder) throws {
@@ -53,6 +55,8 @@ struct ConfigRoutes: RouteGroup {
                 try container.encode(limits.userBytesMax, forKey: .userBytesMax)
                 try container.encode(limits.userFilesMax, forKey: .userFilesMax)
                 try container.encode(limits.uploadsPerUserMax, forKey: .uploadsPerUserMax)
+                try container.encode(limits.tusUploadsPerUserMax, forKey: .tusUploadsPerUserMax)
+                try container.encode(limits.uploadExpiry.components.seconds, forKey: .uploadExpirySeconds)
             }
         }
 

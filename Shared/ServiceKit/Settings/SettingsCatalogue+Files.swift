@@ -3,7 +3,8 @@ extension SettingsCatalogue {
     static let files: [any SettingDeclaration] = [
         filesListen, filesURL, filesDirectory, filesBase64BytesMax, filesFileBytesMax, filesImageBytesMax,
         filesVideoBytesMax, filesVoiceBytesMax, filesUserBytesMax, filesUserFilesMax, filesUploadsPerUserMax,
-        filesUploadsMax, filesDiskThreads, filesURLSecret, filesURLLifetime,
+        filesUploadsMax, filesTusUploadsPerUserMax, filesUploadExpiry, filesDiskThreads, filesURLSecret,
+        filesURLLifetime,
     ]
 
     package static let filesListen = Setting.address(
@@ -99,5 +100,19 @@ extension SettingsCatalogue {
         default: 300,
         in: 1...3600,
         "how long such a URL is good"
+    )
+
+    package static let filesTusUploadsPerUserMax = Setting.integer(
+        "files.tus_uploads_per_user_max",
+        default: 20,
+        in: 1...10_000,
+        "a user's unfinished uploads by tus, whether bytes arrive or not; more are answered 429"
+    )
+
+    package static let filesUploadExpiry = Setting.duration(
+        "files.upload_expiry_s",
+        default: 86_400,
+        in: 1...2_592_000,
+        "how long an upload by tus waits for its next bytes before it is removed"
     )
 }

@@ -80,24 +80,51 @@ struct FileStore: Sendable {
         document: UploadDocument,
         by caller: Caller
     ) async throws -> FileRecord {
-        var record = FileRecord(
-            id: FileRecord.makeID(),
+        let record = makeRecord(FileRecord.makeID(), summary, document, uploaderID: caller.userID)
+        return try await store(record) {
+            try await blobs.publish(writer, sha256: record.sha256)
+        } insert: { record in
+            try await index.insert(record, within: limits)
+        }
+    }
+
+    /// What is recorded of an upload's content.
+    func makeRecord(
+        _ id: String,
+        _ summary: BlobWriter.Summary,
+        _ document: UploadDocument,
+        uploaderID: String
+    ) -> FileRecord {
+        FileRecord(
+            id: id,
             sha256: summary.sha256,
             size: summary.size,
             fileName: document.fileName,
             contentType: ContentSniffer.contentType(of: summary.head, declared: document.declaredType),
-            uploaderID: caller.userID,
+            uploaderID: uploaderID,
             createdAt: .now()
         )
+    }
+
+    /// Publishes the blob of `record`, then inserts the record with an image's dimensions; without the record the blob
+    /// goes again.
+    ///
+    /// - Throws: `FilesError.tooLarge` for its type; what `publish` and `insert` throw.
+    func store(
+        _ record: FileRecord,
+        publish: () async throws -> Void,
+        insert: (FileRecord) async throws -> Void
+    ) async throws -> FileRecord {
         try limits.check(record.fileType, size: record.size)
+        var record = record
         try await gate.with(record.sha256) {
-            try await blobs.publish(writer, sha256: record.sha256)
+            try await publish()
             do {
                 record.dimensions = try await blobs.imageDimensions(
                     sha256: record.sha256,
                     contentType: record.contentType
                 )
-                try await index.insert(record, within: limits)
+                try await insert(record)
             } catch {
                 await removeUnreferencedBlob(record.sha256)
                 throw error

@@ -4,7 +4,8 @@ import Glibc
 import Storage
 import Synchronization
 
-/// Content-addressed files: `blobs/ab/abcdef…`, named by the SHA-256 of what they hold, written as `temporary/…` first.
+/// Content-addressed files: `blobs/ab/abcdef…`, named by the SHA-256 of what they hold, written as `temporary/…` first;
+/// `uploads/…` has those that come in parts.
 ///
 /// The same content is stored once. The store knows nothing of users and names; the index does. All calls to the file
 /// system are made on threads of its own.
@@ -45,7 +46,7 @@ final class BlobStore: Sendable {
     func makeWriter() -> BlobWriter {
         let index = nextIndex()
         return BlobWriter(
-            temporaryPath: "\(directory)/temporary/\(SecureRandom.token(bytes: 16))",
+            temporaryPath: makeTemporaryPath(),
             executor: executors[index]
         )
     }
@@ -63,7 +64,7 @@ final class BlobStore: Sendable {
     /// - Throws: `FilesError.blobMissing` if it is not there or has another size; `.systemCall`.
     func open(sha256: String, size: Int) async throws -> DescriptorOwner {
         let path = path(sha256)
-        return try await workers[nextIndex()].run {
+        return try await onDisk {
             let blob: DescriptorOwner
             do {
                 blob = DescriptorOwner(
@@ -99,7 +100,7 @@ final class BlobStore: Sendable {
     /// Readers that have it open keep it.
     func remove(sha256: String) async throws {
         let path = path(sha256)
-        try await workers[nextIndex()].run {
+        try await onDisk {
             do {
                 try SystemCall.check("unlink", path) { unlink(path) }
             } catch FilesError.systemCall(_, _, ENOENT) {}
@@ -109,7 +110,7 @@ final class BlobStore: Sendable {
     /// The blobs of one shard.
     func entries(shard: String) async throws -> [Entry] {
         let path = "\(directory)/blobs/\(shard)"
-        return try await workers[nextIndex()].run {
+        return try await onDisk {
             try SystemCall.names(in: path).compactMap { name in
                 var status = stat()
                 guard name.utf8.count == 64, stat("\(path)/\(name)", &status) == 0 else { return nil }
@@ -124,7 +125,7 @@ final class BlobStore: Sendable {
     /// - Returns: How many files.
     func removeTemporaryFiles() async throws -> Int {
         let path = directory + "/temporary"
-        return try await workers[nextIndex()].run {
+        return try await onDisk {
             let names = try SystemCall.names(in: path)
             for name in names { try SystemCall.check("unlink", name) { unlink("\(path)/\(name)") } }
             return names.count
@@ -133,8 +134,8 @@ final class BlobStore: Sendable {
 
     /// Makes and removes a file, to see whether uploads could be stored.
     func checkWritable() async throws {
-        let path = "\(directory)/temporary/\(SecureRandom.token(bytes: 16))"
-        try await workers[nextIndex()].run {
+        let path = makeTemporaryPath()
+        try await onDisk {
             let descriptor = try SystemCall.check("open", path) {
                 Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
             }
@@ -148,13 +149,26 @@ final class BlobStore: Sendable {
 
     // MARK: -
 
+    /// The directory of uploads that come in parts.
+    var partialDirectory: String { directory + "/uploads" }
+
+    /// A name that nobody else uses, for a file that is being written.
+    func makeTemporaryPath() -> String { "\(directory)/temporary/\(SecureRandom.token(bytes: 16))" }
+
+    /// Runs calls to the file system on one of the disk threads.
+    func onDisk<Value: Sendable>(_ body: @Sendable () throws -> Value) async throws -> Value {
+        try await workers[nextIndex()].run(body)
+    }
+
     private func nextIndex() -> Int {
         Int(UInt(bitPattern: turn.wrappingAdd(1, ordering: .relaxed).oldValue) % UInt(workers.count))
     }
 
-    private func shard(_ sha256: String) -> String { "\(directory)/blobs/\(sha256.prefix(2))" }
+    /// The directory of a blob.
+    func shard(_ sha256: String) -> String { "\(directory)/blobs/\(sha256.prefix(2))" }
 
-    private func path(_ sha256: String) -> String { "\(shard(sha256))/\(sha256)" }
+    /// The file of a blob.
+    func path(_ sha256: String) -> String { "\(shard(sha256))/\(sha256)" }
 
     private static func makeDirectories(_ directory: String) throws {
         var parent = directory.hasPrefix("/") ? "/" : ""
@@ -162,7 +176,7 @@ final class BlobStore: Sendable {
             parent += part + "/"
             try SystemCall.makeDirectory(parent)
         }
-        for name in ["temporary", "blobs"] + shards.map({ "blobs/\($0)" }) {
+        for name in ["temporary", "uploads", "blobs"] + shards.map({ "blobs/\($0)" }) {
             try SystemCall.makeDirectory("\(directory)/\(name)")
         }
         try SystemCall.synchronizeDirectory(directory + "/blobs")

@@ -26,13 +26,7 @@ struct UploadRoutes: RouteGroup {
         let caller = try await authenticate(request)
         let decoder = try decoder(for: request)
         let record = try await slots.with(caller.userID) { try await store(request.body, decoder, of: caller) }
-        log.info(
-            "file_uploaded",
-            [
-                "request_id": .string(request.id), "file_id": .string(record.id), "user_id": .string(caller.userID),
-                "size": .int(record.size), "content_type": .string(record.contentType),
-            ]
-        )
+        FileStore.logUpload(record, request, log)
         var response = try Response.json(record.document, status: .created)
         response.headers["Location"] = record.document.url
         return response

@@ -1,7 +1,7 @@
 import Contracts
 import ServiceKit
 
-/// What a user's files come to.
+/// What a user's files come to, with those that unfinished uploads are to become: what has begun finds its room.
 struct FileUsage: Sendable, Equatable {
     var files = 0
     /// Bytes; a blob counts for each file that has it.
@@ -31,6 +31,17 @@ extension UploadLimits {
     /// The refusal of a file that is more than what is left.
     var bytesExceeded: FilesError {
         .quotaExceeded("a user's files hold at most \(userBytesMax) bytes; deleting some makes room")
+    }
+
+    /// Checks whether a user who has `count` unfinished uploads may begin another.
+    ///
+    /// - Throws: `FilesError.tooManyUnfinishedUploads`.
+    func checkUnfinished(_ count: Int) throws(FilesError) {
+        guard count < tusUploadsPerUserMax else {
+            throw .tooManyUnfinishedUploads(
+                "at most \(tusUploadsPerUserMax) unfinished uploads; finish or delete one of them"
+            )
+        }
     }
 
     /// Checks a file against its type's limit.

@@ -67,34 +67,38 @@ struct SQLiteFileIndex: FileIndex {
             // Of images from before it they stay unknown.
             sql: "ALTER TABLE file ADD COLUMN width INTEGER; ALTER TABLE file ADD COLUMN height INTEGER;"
         ),
+        partialUploadMigration,
     ]
 
-    private let database: Database
+    let database: Database
 
     /// - Parameter database: Opened with `migrations`.
     init(_ database: Database) { self.database = database }
 
     func insert(_ record: FileRecord, within limits: UploadLimits) async throws {
-        _ = try await database.write { db in
-            let bytesLeft = try limits.bytesLeft(try Self.usage(of: record.uploaderID, db))
-            guard record.size <= bytesLeft else { throw limits.bytesExceeded }
-            try db.run(
-                """
-                INSERT INTO file
-                    (file_id, sha256, size, file_name, content_type, uploader_id, created_at, width, height)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """,
-                record.id,
-                record.sha256,
-                record.size,
-                record.fileName,
-                record.contentType,
-                record.uploaderID,
-                record.createdAt.milliseconds,
-                record.dimensions?.width,
-                record.dimensions?.height
-            )
-        }
+        try await database.write { db in try Self.insert(record, within: limits, db) }
+    }
+
+    /// Counts and stores in the transaction in hand.
+    static func insert(_ record: FileRecord, within limits: UploadLimits, _ db: Connection) throws {
+        let bytesLeft = try limits.bytesLeft(try Self.usage(of: record.uploaderID, db))
+        guard record.size <= bytesLeft else { throw limits.bytesExceeded }
+        try db.run(
+            """
+            INSERT INTO file
+                (file_id, sha256, size, file_name, content_type, uploader_id, created_at, width, height)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            record.id,
+            record.sha256,
+            record.size,
+            record.fileName,
+            record.contentType,
+            record.uploaderID,
+            record.createdAt.milliseconds,
+            record.dimensions?.width,
+            record.dimensions?.height
+        )
     }
 
     func usage(of userID: String) async throws -> FileUsage {
@@ -158,6 +162,8 @@ struct SQLiteFileIndex: FileIndex {
             guard let sha256 = try db.first("SELECT sha256 FROM file WHERE file_id = ?", id, read: { $0.string(0) })
             else { return nil }
             try db.run("DELETE FROM file WHERE file_id = ?", id)
+            // An upload that was its beginning ends with it.
+            try db.run("DELETE FROM partial_upload WHERE file_id = ?", id)
             return try !Self.isReferenced(sha256, db)
         }
     }
@@ -182,10 +188,20 @@ struct SQLiteFileIndex: FileIndex {
         _ = try await database.read { db in try db.first("SELECT 1 FROM file LIMIT 1") { _ in true } }
     }
 
-    private static func usage(of userID: String, _ db: Connection) throws -> FileUsage {
-        try db.first("SELECT files, bytes FROM file_usage WHERE user_id = ?", userID) { row in
-            FileUsage(files: row.int(0), bytes: row.int(1))
-        } ?? FileUsage()
+    /// The files' usage is kept by triggers; unfinished uploads are few, and counted.
+    static func usage(of userID: String, _ db: Connection) throws -> FileUsage {
+        let files =
+            try db.first("SELECT files, bytes FROM file_usage WHERE user_id = ?", userID) { row in
+                FileUsage(files: row.int(0), bytes: row.int(1))
+            } ?? FileUsage()
+        let unfinished = try db.first(
+            "SELECT count(*), coalesce(sum(length), 0) FROM partial_upload WHERE uploader_id = ? AND state = 0",
+            userID
+        ) { row in FileUsage(files: row.int(0), bytes: row.int(1)) }
+        return FileUsage(
+            files: files.files + (unfinished?.files ?? 0),
+            bytes: files.bytes + (unfinished?.bytes ?? 0)
+        )
     }
 
     private static func isReferenced(_ sha256: String, _ db: Connection) throws -> Bool {

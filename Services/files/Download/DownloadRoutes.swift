@@ -1,8 +1,11 @@
 import Core
 import Crypto
 import HTTP
+import ServiceKit
 
 /// `GET` and `HEAD /files/{file_id}`: the bytes, for a session or by a signed URL.
+///
+/// `POST /api/files/{file_id}/url` gives such a URL, good without a session for a while.
 struct DownloadRoutes: RouteGroup {
     private let files: FileStore
     private let authenticate: Authenticate
@@ -24,6 +27,15 @@ struct DownloadRoutes: RouteGroup {
     func register(in router: inout Router) {
         router.add(.get, "/files/{file_id}", download)
         router.add(.head, "/files/{file_id}", download)
+        router.add(.post, "/api/files/{file_id}/url", sign)
+    }
+
+    @Sendable private func sign(_ request: Request) async throws -> Response {
+        let caller = try await authenticate(request)
+        let record = try await files.readable(request.parameters["file_id"] ?? "", by: caller)
+        var response = try Response.json(signer.sign(record.id, now: now()))
+        response.headers["Cache-Control"] = "no-store"
+        return response
     }
 
     @Sendable private func download(_ request: Request) async throws -> Response {

@@ -9,7 +9,7 @@ protocol FileIndex: Sendable {
     /// - Throws: `FilesError.quotaExceeded`.
     func insert(_ record: FileRecord, within limits: UploadLimits) async throws
 
-    /// What the user's files come to.
+    /// What the user's files come to, with those that unfinished uploads are to become.
     func usage(of userID: String) async throws -> FileUsage
 
     /// The record, and whether it was granted to `userID`; `nil` if there is no such file.

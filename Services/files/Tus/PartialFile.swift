@@ -1,0 +1,257 @@
+import Crypto
+import Glibc
+import Storage
+
+/// The bytes of an upload that have arrived, on a disk thread.
+///
+/// The file is the truth: its size is the offset. The hash goes along in memory; when that was lost, the file is read
+/// again bit by bit while further bytes arrive. One request at a time writes (`UploadLeases`).
+actor PartialFile {
+    /// Bytes written at most before they are brought to the disk.
+    static let unsynchronizedBytesMax = 16 << 20
+    /// Bytes of the file that are hashed in one step, so that the disk thread serves others in between.
+    static let hashedBytesMax = 1 << 20
+
+    /// The hash of the file's first `count` bytes.
+    private struct Progress {
+        var hasher = SHA256()
+        var count = 0
+        /// The first of them, for the sniffer.
+        var head: [UInt8] = []
+
+        mutating func update(_ bytes: [UInt8]) {
+            hasher.update(bytes)
+            count += bytes.count
+            if head.count < ContentSniffer.headBytesMax {
+                head += bytes.prefix(ContentSniffer.headBytesMax - head.count)
+            }
+        }
+    }
+
+    /// What a part with a checksum goes back to if it does not hold.
+    private struct Checkpoint {
+        let size: Int
+        let progress: Progress
+        var checksum: TusChecksum.Hasher
+    }
+
+    private let executor: QueueExecutor
+    private let path: String
+    private var file: DescriptorOwner?
+    private var size = 0
+    private var unsynchronizedBytes = 0
+    private var progress = Progress()
+    private var checkpoint: Checkpoint?
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    /// - Parameters:
+    ///   - path: The file; `create` makes it.
+    ///   - executor: The disk thread.
+    init(path: String, executor: QueueExecutor) {
+        self.path = path
+        self.executor = executor
+    }
+
+    /// Makes the file, empty and durable.
+    ///
+    /// - Parameter directory: Where it lies.
+    func create(in directory: String) throws {
+        let descriptor = try SystemCall.check("open", path) {
+            Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        }
+        file = DescriptorOwner(descriptor)
+        try SystemCall.synchronizeDirectory(directory)
+    }
+
+    /// Opens the file for writing.
+    ///
+    /// - Parameter verifiedLength: What counts of it, when a part with a checksum was broken off by a crash.
+    /// - Returns: The offset.
+    /// - Throws: `FilesError.fileNotFound` if it is not there.
+    func open(verifiedLength: Int?) throws -> Int {
+        if file == nil {
+            do {
+                file = DescriptorOwner(
+                    try SystemCall.check("open", path) { Glibc.open(path, O_RDWR | O_CLOEXEC) }
+                )
+            } catch FilesError.systemCall(_, _, ENOENT) {
+                throw FilesError.fileNotFound
+            }
+            size = try Self.size(of: try descriptor, path)
+        }
+        if let verifiedLength, verifiedLength < size { try cut(to: verifiedLength) }
+        // Somebody has shortened it: what was hashed is not there any more.
+        if progress.count > size { progress = Progress() }
+        return size
+    }
+
+    /// A part begins; one with a checksum counts only when `verify` has found that it holds.
+    func begin(checksum: TusChecksum?) {
+        checkpoint = checksum.map {
+            Checkpoint(size: size, progress: progress, checksum: TusChecksum.Hasher($0.algorithm))
+        }
+    }
+
+    /// Appends bytes; all of them or none.
+    ///
+    /// - Throws: `FilesError.storageFull`, `.systemCall`.
+    func append(_ bytes: [UInt8]) throws {
+        let descriptor = try descriptor
+        do {
+            try bytes.withUnsafeBytes { buffer in
+                var written = 0
+                while written < buffer.count {
+                    let rest = UnsafeRawBufferPointer(rebasing: buffer[written...])
+                    let offset = off_t(size + written)
+                    written += try SystemCall.check("pwrite", path) {
+                        pwrite(descriptor, rest.baseAddress, rest.count, offset)
+                    }
+                }
+            }
+        } catch {
+            ftruncate(descriptor, off_t(size))
+            throw error
+        }
+        let isHashed = progress.count == size
+        size += bytes.count
+        unsynchronizedBytes += bytes.count
+        checkpoint?.checksum.update(bytes)
+        // Behind, it catches up at four times the pace at which bytes arrive.
+        if isHashed { progress.update(bytes) } else { try hash(4 * bytes.count) }
+        if unsynchronizedBytes >= Self.unsynchronizedBytesMax { try synchronize() }
+    }
+
+    /// Ends a part that began with a checksum.
+    ///
+    /// - Throws: `FilesError.checksumMismatch` if what has come since has another; `rollBack` is called then.
+    func verify(_ checksum: TusChecksum) throws {
+        guard let checkpoint, checkpoint.checksum.digest() == checksum.digest else {
+            throw FilesError.checksumMismatch
+        }
+        self.checkpoint = nil
+    }
+
+    /// Takes back what has come since `begin`, if it began with a checksum.
+    func rollBack() throws {
+        guard let checkpoint else { return }
+        try cut(to: checkpoint.size)
+        progress = checkpoint.progress
+        self.checkpoint = nil
+    }
+
+    /// Brings what was written to the disk.
+    ///
+    /// - Returns: The offset.
+    @discardableResult
+    func synchronize() throws -> Int {
+        if unsynchronizedBytes > 0 {
+            let descriptor = try descriptor
+            try SystemCall.check("fsync", path) { fsync(descriptor) }
+            unsynchronizedBytes = 0
+        }
+        return size
+    }
+
+    /// How many bytes are on the disk and count, whoever writes.
+    ///
+    /// - Throws: `FilesError.fileNotFound` if the file is not there.
+    func offset() throws -> Int {
+        guard file == nil else {
+            let size = try synchronize()
+            return checkpoint?.size ?? size
+        }
+        var status = stat()
+        do {
+            try SystemCall.check("stat", path) { stat(path, &status) }
+        } catch FilesError.systemCall(_, _, ENOENT) {
+            throw FilesError.fileNotFound
+        }
+        return Int(status.st_size)
+    }
+
+    /// Closes the file; the hash is kept.
+    func close() {
+        file = nil
+        checkpoint = nil
+    }
+
+    /// Hashes a bit more of what is not hashed yet.
+    ///
+    /// - Returns: The summary once all of it is.
+    func summarize() throws -> BlobWriter.Summary? {
+        guard progress.count == size else {
+            try hash(Self.hashedBytesMax)
+            return nil
+        }
+        var hasher = progress.hasher
+        return BlobWriter.Summary(sha256: Hex.encode(hasher.finalize()), size: size, head: progress.head)
+    }
+
+    /// Gives the file a second name, durably; a blob that already has it has the same content, and is replaced.
+    ///
+    /// The file's own name goes when the record is committed: a crash in between loses nothing.
+    func publish(as blobPath: String, in directory: String, through temporaryPath: String) throws {
+        try SystemCall.check("link", path) { link(path, temporaryPath) }
+        do {
+            try SystemCall.check("rename", blobPath) { rename(temporaryPath, blobPath) }
+            // Two names of one file are no reason for rename to remove the first.
+            unlink(temporaryPath)
+            try SystemCall.synchronizeDirectory(directory)
+        } catch {
+            unlink(temporaryPath)
+            throw error
+        }
+    }
+
+    /// Removes the file; one that is not there is no error.
+    func remove() throws {
+        close()
+        do {
+            try SystemCall.check("unlink", path) { unlink(path) }
+        } catch FilesError.systemCall(_, _, ENOENT) {}
+    }
+
+    // MARK: -
+
+    private var descriptor: Int32 {
+        get throws {
+            guard let file else { throw FilesError.systemCall("open", path: path, errno: EBADF) }
+            return file.descriptor
+        }
+    }
+
+    private func cut(to length: Int) throws {
+        let descriptor = try descriptor
+        try SystemCall.check("ftruncate", path) { ftruncate(descriptor, off_t(length)) }
+        try SystemCall.check("fsync", path) { fsync(descriptor) }
+        size = length
+        unsynchronizedBytes = 0
+    }
+
+    /// Hashes the next bytes of the file, `bytesMax` at most.
+    private func hash(_ bytesMax: Int) throws {
+        let descriptor = try descriptor
+        let end = min(size, progress.count + bytesMax)
+        while progress.count < end {
+            let offset = off_t(progress.count)
+            let piece = try [UInt8](unsafeUninitializedCapacity: min(BlobWriter.pieceBytes, end - progress.count)) {
+                buffer,
+                count in
+                let space = UnsafeMutableRawBufferPointer(buffer)
+                count = try SystemCall.check("pread", path) {
+                    pread(descriptor, space.baseAddress, space.count, offset)
+                }
+            }
+            // Shorter than it was: nothing that we do.
+            guard !piece.isEmpty else { throw FilesError.systemCall("pread", path: path, errno: EIO) }
+            progress.update(piece)
+        }
+    }
+
+    private static func size(of descriptor: Int32, _ path: String) throws -> Int {
+        var status = stat()
+        try SystemCall.check("fstat", path) { fstat(descriptor, &status) }
+        return Int(status.st_size)
+    }
+}

@@ -1,0 +1,314 @@
+import Core
+import HTTP
+import ServiceKit
+
+/// Uploads that come in parts, from their creation to the file that they become.
+///
+/// The row is stored before the file is made, and the blob has its name before the row says that there is a file; a
+/// crash at any point leaves an upload that goes on where its file ends, or nothing.
+struct PartialUploads: Sendable {
+    /// How an upload stands.
+    struct Progress: Sendable {
+        var upload: PartialUpload
+        /// Bytes that are on the disk and count.
+        var offset: Int
+        /// The file that the request in hand has made of it.
+        var record: FileRecord?
+    }
+
+    /// What one request brings.
+    struct Part: Sendable {
+        var offset: Int
+        var checksum: TusChecksum?
+        var body: RequestBody
+    }
+
+    /// How long who asks for the offset waits for a part's end, in milliseconds.
+    static let askWaitMax: Int64 = 500
+
+    let files: FileStore
+    let index: any PartialUploadIndex
+    let clock: FilesClock
+    let log: Log
+    let leases: UploadLeases
+    let table: PartialFileTable
+    private let slots: UploadSlots
+
+    /// - Parameters:
+    ///   - files: Where whole uploads go.
+    ///   - index: The same database as the files'.
+    ///   - slots: The uploads that go on at once, whatever way they come.
+    ///   - clock: For expiry and for requests that wait for one another.
+    ///   - log: For what no client is told.
+    init(
+        _ files: FileStore,
+        index: any PartialUploadIndex,
+        slots: UploadSlots,
+        clock: FilesClock = FilesClock(),
+        log: Log
+    ) {
+        self.files = files
+        self.index = index
+        self.slots = slots
+        self.clock = clock
+        self.log = log
+        leases = UploadLeases(clock: clock)
+        table = PartialFileTable(files.blobs)
+    }
+
+    // MARK: - Requests
+
+    /// Begins an upload of `length` bytes; one of none is complete at once.
+    ///
+    /// - Throws: `FilesError.tooLarge`, `.quotaExceeded`, `.storageFull` when the disk has no room for it now,
+    ///   `.tooManyUnfinishedUploads`.
+    func create(length: Int, metadata: TusMetadata, by caller: Caller) async throws -> Progress {
+        let limits = files.limits
+        guard length <= limits.fileBytesMax else {
+            throw FilesError.tooLarge(name: "Upload-Length", bytesMax: limits.fileBytesMax)
+        }
+        guard try await length <= files.blobs.freeBytes() else { throw FilesError.storageFull }
+        let upload = PartialUpload(
+            id: FileRecord.makeID(),
+            uploaderID: caller.userID,
+            length: length,
+            metadata: metadata.text,
+            document: metadata.document,
+            createdAt: clock.now(),
+            expiresAt: makeExpiry()
+        )
+        try await index.insert(upload, within: limits)
+        let file = table.file(upload.id)
+        do {
+            try await files.blobs.create(file)
+            var progress = Progress(upload: upload, offset: 0)
+            if length == 0 { progress = try await complete(upload, file) }
+            await file.close()
+            return progress
+        } catch {
+            await discard(upload.id)
+            throw error
+        }
+    }
+
+    /// The same with the upload's first bytes; if they fail nothing is left, since the client knows no id.
+    func create(
+        length: Int,
+        metadata: TusMetadata,
+        by caller: Caller,
+        first body: RequestBody,
+        checksum: TusChecksum?
+    ) async throws -> Progress {
+        guard body.announcedLength ?? 0 <= length else { throw FilesError.tooLarge(name: "body", bytesMax: length) }
+        let created = try await create(length: length, metadata: metadata, by: caller)
+        guard length > 0 else { return created }
+        do {
+            return try await receive(Part(offset: 0, checksum: checksum, body: body), of: created.upload.id, by: caller)
+        } catch {
+            await discard(created.upload.id)
+            throw error
+        }
+    }
+
+    /// How far an upload is.
+    ///
+    /// Who asks while a part is received may be its client, come back before its broken connection was noticed: it is
+    /// told an offset that stays, if the part ends within `askWaitMax`, and else the present one.
+    ///
+    /// - Throws: `FilesError.fileNotFound`, `.uploadExpired`, `.uploadLocked` while the last bytes become a file.
+    func progress(_ id: String, of caller: Caller) async throws -> Progress {
+        _ = try await find(id, of: caller)
+        do {
+            return try await leases.with(id, waitMax: Self.askWaitMax) { lease in
+                let progress = try await standing(id, of: caller)
+                guard progress.upload.state == .open, progress.offset == progress.upload.length else { return progress }
+                // All of it is there, but it was not recorded: the client would take it for done.
+                return try await receive(Part(offset: progress.offset, body: .empty), of: id, by: caller, lease)
+            }
+        } catch FilesError.uploadLocked {
+            let progress: Progress
+            do {
+                progress = try await standing(id, of: caller)
+            } catch FilesError.fileNotFound {
+                // It has become a file between the looks at its row and at its bytes.
+                progress = try await standing(id, of: caller)
+            }
+            guard progress.upload.state != .open || progress.offset < progress.upload.length else {
+                throw FilesError.uploadLocked
+            }
+            return progress
+        }
+    }
+
+    /// Takes the next bytes of an upload, and makes a file of it when they are the last.
+    ///
+    /// What has arrived counts however the request ends, unless it brought a checksum.
+    ///
+    /// - Throws: `FilesError.fileNotFound`, `.uploadExpired`, `.uploadLocked`, `.offsetMismatch`, `.tooLarge`,
+    ///   `.checksumMismatch`, `.storageFull` or what the file may not be (the upload is removed then), and what the
+    ///   body throws.
+    func receive(_ part: Part, of id: String, by caller: Caller) async throws -> Progress {
+        // Before the lease too: nobody disturbs the uploads of others.
+        _ = try await find(id, of: caller)
+        return try await leases.with(id) { try await receive(part, of: id, by: caller, $0) }
+    }
+
+    /// Ends an upload; the file that it has become goes as well.
+    ///
+    /// - Throws: `FilesError.fileNotFound`, `.uploadExpired`, `.uploadLocked`.
+    func terminate(_ id: String, by caller: Caller) async throws {
+        _ = try await find(id, of: caller)
+        try await leases.with(id, takesOver: true) { _ in
+            let upload = try await find(id, of: caller)
+            if upload.state == .complete {
+                _ = try await files.remove(id, by: caller)
+            } else {
+                try await remove(id)
+            }
+        }
+    }
+
+    // MARK: - Parts
+
+    /// The whole upload is none that may become a file, and never will be: more than its type may be, or than the
+    /// limits let in since they were lowered.
+    private struct Refusal: Error {
+        let reason: FilesError
+    }
+
+    private static func check(_ part: Part, offset: Int, length: Int) throws(FilesError) {
+        guard part.offset == offset else { throw .offsetMismatch(offset: offset) }
+        guard part.body.announcedLength ?? 0 <= length - offset else {
+            throw .tooLarge(name: "body", bytesMax: length - offset)
+        }
+    }
+
+    private func receive(
+        _ part: Part,
+        of id: String,
+        by caller: Caller,
+        _ lease: UploadLeases.Lease
+    ) async throws -> Progress {
+        let upload = try await find(id, of: caller)
+        guard upload.state == .open else {
+            try Self.check(part, offset: upload.length, length: upload.length)
+            return Progress(upload: upload, offset: upload.length)
+        }
+        let file = table.file(id)
+        let offset = try await file.open(verifiedLength: upload.verifiedLength)
+        do {
+            try Self.check(part, offset: offset, length: upload.length)
+            let progress = try await slots.with(caller.userID) {
+                try await receive(part, of: upload, into: file, lease)
+            }
+            await file.close()
+            return progress
+        } catch {
+            await file.close()
+            throw error
+        }
+    }
+
+    private func receive(
+        _ part: Part,
+        of upload: PartialUpload,
+        into file: PartialFile,
+        _ lease: UploadLeases.Lease
+    ) async throws -> Progress {
+        if part.checksum != nil {
+            try await index.update(upload.id, expiresAt: makeExpiry(), verifiedLength: part.offset)
+        }
+        await file.begin(checksum: part.checksum)
+        do {
+            let transfer = PartTransfer(
+                body: part.body,
+                bytesMax: upload.length - part.offset,
+                file: file,
+                lease: lease,
+                leases: leases
+            )
+            try await transfer.run()
+            if let checksum = part.checksum { try await file.verify(checksum) }
+            var progress = Progress(upload: upload, offset: try await file.synchronize())
+            if progress.offset == upload.length { return try await complete(upload, file) }
+            progress.upload.expiresAt = makeExpiry()
+            try await index.update(upload.id, expiresAt: progress.upload.expiresAt, verifiedLength: nil)
+            return progress
+        } catch FilesError.storageFull {
+            // The room is given back; the client begins again when there is some.
+            try await remove(upload.id)
+            throw FilesError.storageFull
+        } catch let refusal as Refusal {
+            try await remove(upload.id)
+            throw refusal.reason
+        } catch {
+            try await file.rollBack()
+            try await file.synchronize()
+            try await index.update(upload.id, expiresAt: makeExpiry(), verifiedLength: nil)
+            throw error
+        }
+    }
+
+    /// Makes a file of an upload that has all its bytes.
+    private func complete(_ upload: PartialUpload, _ file: PartialFile) async throws -> Progress {
+        var summary: BlobWriter.Summary?
+        while summary == nil { summary = try await file.summarize() }
+        guard let summary else { throw FilesError.fileNotFound }
+        try await file.synchronize()
+        var upload = upload
+        upload.state = .complete
+        upload.expiresAt = makeExpiry()
+        let record = files.makeRecord(upload.id, summary, upload.document, uploaderID: upload.uploaderID)
+        let stored: FileRecord
+        do {
+            stored = try await files.store(record) {
+                try await files.blobs.publish(file, sha256: record.sha256)
+            } insert: { [upload] record in
+                try await index.complete(record, within: files.limits, expiresAt: upload.expiresAt)
+            }
+        } catch let error as FilesError {
+            throw error.isAboutLimits ? Refusal(reason: error) : error
+        }
+        table.forget(upload.id)
+        do { try await file.remove() } catch {
+            // The next start removes it.
+            log.warning("partial_file_left", ["file_id": .string(upload.id), "error": .string("\(error)")])
+        }
+        return Progress(upload: upload, offset: upload.length, record: stored)
+    }
+
+    // MARK: -
+
+    /// What row and file say just now.
+    private func standing(_ id: String, of caller: Caller) async throws -> Progress {
+        let upload = try await find(id, of: caller)
+        guard upload.state == .open else { return Progress(upload: upload, offset: upload.length) }
+        let offset = try await table.file(id).offset()
+        return Progress(upload: upload, offset: min(offset, upload.verifiedLength ?? offset))
+    }
+
+    private func find(_ id: String, of caller: Caller) async throws -> PartialUpload {
+        guard FileRecord.isID(id), let upload = try await index.upload(id), upload.uploaderID == caller.userID else {
+            throw FilesError.fileNotFound
+        }
+        guard upload.state != .removed, upload.expiresAt > clock.now() else { throw FilesError.uploadExpired }
+        return upload
+    }
+
+    private func makeExpiry() -> Timestamp {
+        clock.now().advanced(byMilliseconds: Int64(files.limits.uploadExpiry / .milliseconds(1)))
+    }
+
+    /// Removes bytes, then row: a row without a file answers 404, and goes at the next start.
+    private func remove(_ id: String) async throws {
+        try await table.file(id).remove()
+        table.forget(id)
+        try await index.removeUpload(id)
+    }
+
+    private func discard(_ id: String) async {
+        do { try await remove(id) } catch {
+            log.warning("upload_left", ["file_id": .string(id), "error": .string("\(error)")])
+        }
+    }
+}
