@@ -36,8 +36,8 @@ func system(_ name: String, pkgConfig: String? = nil) -> Target {
     .systemLibrary(name: name, path: "Shared/\(name)", pkgConfig: pkgConfig)
 }
 
-/// What lies beside the sources of a service for its integrators.
-let documents = ["auth": ["API.md"], "gateway": ["PROTOCOL.md"]]
+/// What lies beside the sources of a service for its readers.
+let documents = ["auth": ["API.md"], "files": ["Tus/README.md"], "gateway": ["PROTOCOL.md"]]
 
 func service(_ name: String, folder: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(
