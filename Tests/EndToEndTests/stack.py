@@ -139,7 +139,8 @@ class Stack:
         self.token = secrets.token_hex(32)
         self.secrets.add(self.token)
         self.config = self.directory / "config.json"
-        self._write_config(settings or {})
+        self.settings = settings or {}
+        self._write_config(self.settings)
         self.environment = {
             name: value for name, value in os.environ.items()
             if name.split("_")[0] not in SECTIONS
@@ -194,6 +195,11 @@ class Stack:
             "EDGE_WORKER_CONNECTIONS": "4096",
             "WEB_ROOT": str(site),
             **{f"{name.upper()}_SERVERS": f"server 127.0.0.1:{self.ports[name]};" for name in SERVICES},
+            # Its body limits are made from those of files.
+            **{
+                name.upper().replace(".", "_"): str(self.settings[name])
+                for name in ("files.file_bytes_max", "files.base64_bytes_max") if name in self.settings
+            },
         }
         subprocess.run(
             [str(ROOT / "deploy/nginx/render"), str(edge)], check=True, env={**self.environment, **variables}

@@ -145,6 +145,20 @@ def test_a_file_goes_with_a_message_and_away_with_its_recall(cast):
     assert "file" not in cast.entries(login)[ack["seq"] - 1]
 
 
+def test_an_image_says_how_large_it_is_shown(cast):
+    chat, support, login, agent = cast.served()
+    pixel = b"GIF89a\x03\x00\x02\x00\x00\x00\x00;"
+    uploaded = cast.stack.http(
+        "POST", "/api/files/upload", session=login["session_id"],
+        json={"file_name": "a.gif", "file_type": "image/gif", "file_data": base64.b64encode(pixel).decode()},
+    ).json
+    chat.send({"type": "Chat", "content": "", "content_type": "Image", "file_id": uploaded["file_id"]})
+    chat.expect("Ack")
+    file = support.expect("Chat", content_type="Image")["file"]
+    assert set(file) == {"file_id", "url", "file_name", "file_type", "size", "width", "height"}
+    assert (file["width"], file["height"]) == (3, 2) == (uploaded["width"], uploaded["height"])
+
+
 def test_every_device_of_both_gets_everything_once(cast):
     chat, support, login, _ = cast.served()
     other, colleague = cast.open(login), cast.open(cast.agent())

@@ -1,11 +1,14 @@
 """What nginx itself does: routes, its own errors, headers, the site."""
 
 import gzip
+import os
 import socket
+import subprocess
 
 import pytest
 
 from http_client import assert_problem, request
+from stack import ROOT, stack_with
 
 
 @pytest.mark.parametrize("path", [
@@ -129,3 +132,35 @@ def test_text_is_compressed_and_files_are_not(stack):
     download = stack.http("GET", uploaded.json["url"], session=session, headers=headers)
     assert download.header("Content-Encoding") is None
     assert not download.header("ETag").startswith("W/")
+
+
+@pytest.mark.parametrize("settings,largest", [
+    ({}, "2051m"),
+    ({"FILES_FILE_BYTES_MAX": str(1 << 20), "FILES_BASE64_BYTES_MAX": str(1 << 20)}, "4m"),
+    ({"FILES_FILE_BYTES_MAX": str(1 << 20), "FILES_BASE64_BYTES_MAX": str(30 << 20)}, "82m"),
+    ({"FILES_FILE_BYTES_MAX": str(1 << 40)}, "1048579m"),
+    ({"FILES_FILE_BYTES_MAX": "1", "EDGE_UPLOAD_MAX": "7g"}, "7g"),
+])
+def test_body_limits_are_made_from_the_settings_of_files(tmp_path, settings, largest):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("FILES_", "EDGE_"))}
+    subprocess.run([str(ROOT / "deploy/nginx/render"), str(tmp_path)], check=True, env={**environment, **settings})
+    locations = (tmp_path / "edge/locations.conf").read_text()
+    assert locations.count(f"client_max_body_size {largest};") == 2
+
+
+def test_a_limit_that_is_no_number_is_refused(tmp_path):
+    refused = subprocess.run(
+        [str(ROOT / "deploy/nginx/render"), str(tmp_path)], env={**os.environ, "FILES_FILE_BYTES_MAX": "2 GiB"},
+        capture_output=True, text=True,
+    )
+    assert refused.returncode == 2 and "FILES_FILE_BYTES_MAX" in refused.stderr
+
+
+def test_a_body_longer_than_any_upload_ends_at_the_edge():
+    with stack_with({"files.file_bytes_max": 1 << 20, "files.base64_bytes_max": 1 << 20}) as small:
+        session = small.login("user123")["session_id"]
+        headers = {"Content-Type": "application/json", "X-Session-Id": session}
+        for length, detail in ((4 << 20, "at most"), ((4 << 20) + 1, "this route")):
+            headers["Content-Length"] = str(length)
+            answer = small.http("POST", "/api/files/upload", headers=headers, body=b"")
+            assert_problem(answer, 413, "too_large", detail)

@@ -13,7 +13,7 @@ struct FileGrants: Sendable {
     ///   - granted: The file, and the source under which it is granted.
     ///   - sender: Whose message carries it.
     ///   - readers: The customers who get it; agents may read every file.
-    /// - Returns: `{"file_id","url","file_name","file_type","size"}`.
+    /// - Returns: `{"file_id","url","file_name","file_type","size"}`, of an image `"width","height"` too where known.
     /// - Throws: `FrameProblem` `file_not_found` when the sender may not read such a file, `unavailable`.
     func grant(
         _ granted: GrantedFile,
@@ -47,8 +47,14 @@ struct FileGrants: Sendable {
     }
 
     private static func member(_ document: FileDocument) -> String {
-        #"{"file_id":\#(JSONText.quoted(document.fileID)),"url":\#(JSONText.quoted(document.url)),"#
+        var member =
+            #"{"file_id":\#(JSONText.quoted(document.fileID)),"url":\#(JSONText.quoted(document.url)),"#
             + #""file_name":\#(JSONText.quoted(document.fileName)),"file_type":"\#(document.fileType.rawValue)","#
-            + #""size":\#(document.size)}"#
+            + #""size":\#(document.size)"#
+        // A client lays the image out before it has loaded.
+        if let width = document.width, let height = document.height {
+            member += #","width":\#(width),"height":\#(height)"#
+        }
+        return member + "}"
     }
 }

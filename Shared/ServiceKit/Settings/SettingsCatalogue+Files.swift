@@ -29,7 +29,7 @@ extension SettingsCatalogue {
         "files.base64_bytes_max",
         default: 52_428_800,
         in: 1...1_073_741_824,
-        "the largest file sent as base64, in decoded bytes; nginx's body limit must let its base64 pass"
+        "the largest file sent as base64, in decoded bytes"
     )
 
     package static let filesFileBytesMax = Setting.integer(
