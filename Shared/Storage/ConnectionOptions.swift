@@ -16,6 +16,8 @@ package struct ConnectionOptions: Sendable {
         case full = "FULL"
         /// A power loss may take the last commits, never the file's consistency: for what can be derived again.
         case normal = "NORMAL"
+        /// A power loss may take everything: for a copy that is made anew at each start.
+        case off = "OFF"
     }
 
     package var mode: Mode

@@ -20,8 +20,21 @@ package actor Database {
     /// Calls that may wait for the queue; the next one is refused with `StorageError.overloaded`.
     package static let waitingMaxDefault = 4096
 
+    /// Where the data are.
+    private enum Store {
+        case file(Connection)
+        case replica(Replica)
+
+        var connection: Connection {
+            switch self {
+            case .file(let connection): connection
+            case .replica(let replica): replica.connection
+            }
+        }
+    }
+
     private let executor: QueueExecutor
-    private var connection: Connection?
+    private var store: Store?
     private var lock: FileLock?
     private let waiting = Atomic<Int>(0)
     private let waitingMax: Int
@@ -38,16 +51,18 @@ package actor Database {
     ///   - options: Mode, durability and limits.
     ///   - ownership: Whether this process must be the file's only owner.
     ///   - waitingMax: Calls that may wait at once.
-    /// - Throws: `SQLiteError`, `StorageError`.
+    ///   - log: The history that the file is a copy of (`Replica`); `nil`: the file itself is the database.
+    /// - Throws: `SQLiteError`, `StorageError`, `ChangeLogError`.
     package static func open(
         path: String,
         migrations: [Migration] = [],
         options: ConnectionOptions = ConnectionOptions(),
         ownership: Ownership = .shared,
-        waitingMax: Int = waitingMaxDefault
+        waitingMax: Int = waitingMaxDefault,
+        log: (any ChangeLog)? = nil
     ) async throws -> Database {
         let database = Database(path: path, waitingMax: waitingMax)
-        try await database.connect(migrations, options, ownership)
+        try await database.connect(migrations, options, ownership, log)
         return database
     }
 
@@ -57,24 +72,36 @@ package actor Database {
         executor = QueueExecutor(label: "storage \(path)")
     }
 
-    private func connect(_ migrations: [Migration], _ options: ConnectionOptions, _ ownership: Ownership) throws {
+    private func connect(
+        _ migrations: [Migration],
+        _ options: ConnectionOptions,
+        _ ownership: Ownership,
+        _ log: (any ChangeLog)?
+    ) throws {
         // What is in memory nobody else can open, and a lock file would be made in the working directory.
         if case .exclusiveOwner(let advice) = ownership, path != ":memory:" {
             lock = try FileLock(protecting: path, advice: advice)
         }
+        if let log {
+            store = .replica(try Replica(path: path, migrations: migrations, options: options, log: log))
+            return
+        }
         let connection = try Connection(path: path, options: options)
         if !migrations.isEmpty { try Migrator(migrations).migrate(connection) }
-        self.connection = connection
+        store = .file(connection)
     }
 
     /// Runs `body` in one `BEGIN IMMEDIATE` transaction: committed when it returns, rolled back when it throws.
     ///
-    /// - Throws: What `body` throws; `SQLiteError`, nothing being stored then; `StorageError.closed`, `.overloaded`.
+    /// With a log it runs again when another copy was first: it does nothing but read and write.
+    ///
+    /// - Throws: What `body` throws; `SQLiteError`, nothing being stored then; `StorageError.closed`, `.overloaded`; with
+    ///   a log `ChangeLogError`, `StorageError.contended`.
     @discardableResult
     package nonisolated func write<Value: Sendable>(
         _ body: @Sendable (Connection) throws -> Value
     ) async throws -> Value {
-        try await bounded { try await self.transact(.immediate, body) }
+        try await bounded { try await self.transact(body) }
     }
 
     /// Runs `body` on one state of the file.
@@ -85,7 +112,7 @@ package actor Database {
         _ body: @Sendable (Connection) throws -> Value
     ) async throws -> Value {
         try await bounded {
-            try await self.transact(.deferred) { db in
+            try await self.look { db in
                 let value = try body(db)
                 guard !db.hasWritten else { throw SQLiteError.misuse("a write within read { }") }
                 return value
@@ -101,28 +128,53 @@ package actor Database {
         try await bounded { try await self.direct(body) }
     }
 
+    /// Puts an image in the place of a replicated database's steps so far, which also happens by itself; nothing else.
+    package func compact() throws {
+        if case .replica(let replica) = try open { try replica.compact() }
+    }
+
+    /// Bytes of changes after which a replicated database is stored whole; or twice its size, if that is more.
+    package static let uncompactedBytesMax = Replica.uncompactedBytesMax
+
     /// Waits for the calls before it, then closes the file and gives up its ownership.
     ///
     /// Later calls throw `.closed`.
     package func close() {
-        connection?.close()
-        connection = nil
+        store?.connection.close()
+        store = nil
         lock = nil
     }
 
     // MARK: - On the queue
 
-    private func transact<Value: Sendable>(
-        _ kind: Connection.TransactionKind,
-        _ body: @Sendable (Connection) throws -> Value
-    ) throws -> Value {
-        guard let connection else { throw StorageError.closed(path: path) }
-        return try connection.transaction(kind) { try body(connection) }
+    private func transact<Value: Sendable>(_ body: @Sendable (Connection) throws -> Value) throws -> Value {
+        switch try open {
+        case .file(let connection):
+            return try connection.transaction(.immediate) { try body(connection) }
+        case .replica(let replica):
+            let value = try replica.write(body)
+            // What keeps the image from being made now is tried again later; the transaction is stored.
+            if replica.isCompactionDue { try? replica.compact() }
+            return value
+        }
+    }
+
+    private func look<Value: Sendable>(_ body: @Sendable (Connection) throws -> Value) throws -> Value {
+        switch try open {
+        case .file(let connection): try connection.transaction(.deferred) { try body(connection) }
+        case .replica(let replica): try replica.read(body)
+        }
     }
 
     private func direct<Value: Sendable>(_ body: @Sendable (Connection) throws -> Value) throws -> Value {
-        guard let connection else { throw StorageError.closed(path: path) }
-        return try body(connection)
+        try body(try open.connection)
+    }
+
+    private var open: Store {
+        get throws {
+            guard let store else { throw StorageError.closed(path: path) }
+            return store
+        }
     }
 
     private nonisolated func bounded<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {

@@ -13,6 +13,29 @@ enum FilePreparation {
         close(descriptor)
     }
 
+    /// Puts a database of these bytes (none: an empty one) in the place of the one at `path`, which nobody has open.
+    static func replaceDatabase(_ path: String, with bytes: [UInt8]) throws {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            guard unlink(path + suffix) == 0 || errno == ENOENT else {
+                throw StorageError.file(path: path + suffix, call: "unlink", errno: errno)
+            }
+        }
+        try createPrivateFile(path)
+        let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw StorageError.file(path: path, call: "open", errno: errno) }
+        defer { close(descriptor) }
+        try bytes.withUnsafeBytes { buffer in
+            var written = 0
+            while written < buffer.count {
+                let rest = UnsafeRawBufferPointer(rebasing: buffer[written...])
+                let count = write(descriptor, rest.baseAddress, rest.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { throw StorageError.file(path: path, call: "write", errno: errno) }
+                written += count
+            }
+        }
+    }
+
     private static func createDirectory(_ path: String) throws {
         var status = stat()
         if stat(path, &status) == 0 { return }

@@ -39,6 +39,14 @@ package struct Migrator: Sendable {
         return applied
     }
 
+    /// Whether there are steps that the file has not had.
+    ///
+    /// - Throws: As `migrate`.
+    func isBehind(_ connection: Connection) throws -> Bool {
+        guard try isTableThere(connection) else { return !migrations.isEmpty }
+        return try next(connection) != nil
+    }
+
     private func applyNext(_ connection: Connection) throws -> String? {
         // Looking first keeps the usual start, with nothing to do, from taking the write lock.
         if try isTableThere(connection), try next(connection) == nil { return nil }

@@ -51,6 +51,8 @@ package struct SQLiteError: Error, Sendable, CustomStringConvertible {
     package var isCorrupt: Bool { code == SQLITE_CORRUPT || code == SQLITE_NOTADB }
     /// The connection or the file may not be written to.
     package var isReadOnly: Bool { code == SQLITE_READONLY }
+    /// Changes do not fit the rows that they were to be applied to.
+    package var isAborted: Bool { code == SQLITE_ABORT }
     /// The call was wrong: a closed database, a transaction within a transaction, a missing binding.
     package var isMisuse: Bool { code == SQLITE_MISUSE }
 

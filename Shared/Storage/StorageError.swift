@@ -13,6 +13,10 @@ package enum StorageError: Error, Sendable, Equatable, CustomStringConvertible {
     case differentHistory(path: String, position: Int, inFile: String, inProgram: String)
     /// More calls are waiting for the database than it takes.
     case overloaded(waitingMax: Int)
+    /// Other copies of a replicated database were always first.
+    case contended(attempts: Int)
+    /// The log of a replicated database has no image any more, or one that an older program has made.
+    case historyLost(path: String)
     /// `close()` has been called.
     case closed(path: String)
 
@@ -30,6 +34,10 @@ package enum StorageError: Error, Sendable, Equatable, CustomStringConvertible {
             return "\(path): migration \(position) is '\(inFile)' in the file and '\(inProgram)' in this program: "
                 + "it is another program's file"
         case .overloaded(let waitingMax): return "more than \(waitingMax) calls are waiting for the database"
+        case .contended(let attempts): return "other copies of the database were first \(attempts) times"
+        case .historyLost(let path):
+            return "the history of the database that \(path) is a copy of was lost, or replaced by an older one: restore "
+                + "it, or start again with what is there"
         case .closed(let path): return "\(path) is closed"
         }
     }
@@ -39,8 +47,8 @@ extension StorageError: ProblemConvertible {
     /// 503 when overloaded or closing, else 500 without text.
     package var problem: Problem {
         switch self {
-        case .overloaded, .closed: .unavailable("the store is busy")
-        case .file, .owned, .newerVersion, .differentHistory: Problem(500, .internalError, "")
+        case .overloaded, .contended, .closed: .unavailable("the store is busy")
+        case .file, .owned, .newerVersion, .differentHistory, .historyLost: Problem(500, .internalError, "")
         }
     }
 }
