@@ -36,7 +36,8 @@ package enum StorageError: Error, Sendable, Equatable, CustomStringConvertible {
         case .overloaded(let waitingMax): return "more than \(waitingMax) calls are waiting for the database"
         case .contended(let attempts): return "other copies of the database were first \(attempts) times"
         case .historyLost(let path):
-            return "the history of the database that \(path) is a copy of was lost, or replaced by an older one: restore "
+            return
+                "the history of the database that \(path) is a copy of was lost, or replaced by an older one: restore "
                 + "it, or start again with what is there"
         case .closed(let path): return "\(path) is closed"
         }

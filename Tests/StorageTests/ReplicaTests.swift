@@ -45,7 +45,9 @@ struct ReplicaTests {
     /// Everything that a copy holds, as text.
     private func contents(_ database: Database) async throws -> [String] {
         try await database.read { db in
-            try db.rows("SELECT 'a', id, amount FROM account UNION ALL SELECT 't', id, accounts FROM total ORDER BY 1, 2") {
+            try db.rows(
+                "SELECT 'a', id, amount FROM account UNION ALL SELECT 't', id, accounts FROM total ORDER BY 1, 2"
+            ) {
                 "\($0.string(0)) \($0.string(1)) \($0.int(2))"
             }
                 + db.rows("SELECT account_id, number, hex(bytes) FROM note ORDER BY 1, 2") {
@@ -108,7 +110,11 @@ struct ReplicaTests {
         try await first.write { db in try db.run("INSERT INTO account VALUES ('a', 0)") }
         let isFirst = Mutex(true)
         log.decide { record in
-            guard record.kind == .changes, isFirst.withLock({ let was = $0; $0 = false; return was }) else { return .done }
+            guard record.kind == .changes,
+                isFirst.withLock({
+                    let was = $0; $0 = false; return was
+                })
+            else { return .done }
             return isMade ? .answerLost : .delayed
         }
         try await first.write { db in try db.run("UPDATE account SET amount = amount + 1") }
@@ -187,7 +193,10 @@ struct ReplicaTests {
         let first = try await copy("1")
         for amount in 1...3 {
             try await first.write { db in
-                try db.run("INSERT INTO account VALUES ('a', ?) ON CONFLICT DO UPDATE SET amount = excluded.amount", amount)
+                try db.run(
+                    "INSERT INTO account VALUES ('a', ?) ON CONFLICT DO UPDATE SET amount = excluded.amount",
+                    amount
+                )
             }
         }
         log.rewind(to: 3)
@@ -256,9 +265,10 @@ struct ReplicaTests {
         let events = try await copies[1].read { db in try db.rows("SELECT text FROM event") { $0.string(0) } }
         #expect(events.count == Set(events).count, "seed \(seed): a step was made twice")
         #expect(done.isSubset(of: events) && done.union(unknown).isSuperset(of: events), "seed \(seed)")
-        let (sum, count) = try await copies[2].read { db in
-            try db.first("SELECT coalesce(sum(amount), 0), count(*) FROM account") { ($0.int(0), $0.int(1)) }
-        } ?? (0, 0)
+        let (sum, count) =
+            try await copies[2].read { db in
+                try db.first("SELECT coalesce(sum(amount), 0), count(*) FROM account") { ($0.int(0), $0.int(1)) }
+            } ?? (0, 0)
         #expect(sum == 100 * count, "seed \(seed)")
         #expect(all.contains("t 1 \(count)"), "seed \(seed)")
     }
