@@ -8,6 +8,7 @@ import PackageDescription
 //   Crypto                        Core
 //   HTTP, WebSocket               Core, Crypto            pure codecs: no sockets, no files
 //   Net, Storage                  Core                    sockets and event loops; SQLite
+//   Redis                         Core, Net               codec and clients of Redis
 //   Contracts                     Core                    internal JSON shapes
 //   Transport                     codecs + Net            servers and clients
 //   ServiceKit                    Transport, Contracts    what every service's main needs
@@ -83,10 +84,11 @@ let package = Package(
         shared("WebSocket", ["Core", "Crypto"]),
         shared("Net", ["Core", "CLinux"]),
         shared("Storage", ["Core", "CSQLite"]),
+        shared("Redis", ["Core", "Net"]),
         shared("Contracts", ["Core"]),
         shared("Transport", ["Core", "Crypto", "HTTP", "WebSocket", "Net", "CLinux"]),
         shared("ServiceKit", ["Core", "Crypto", "HTTP", "Net", "Transport", "Contracts"]),
-        shared("TestSupport", ["Core", "HTTP", "Net", "Transport", "Storage"]),
+        shared("TestSupport", ["Core", "HTTP", "Net", "Redis", "Transport", "Storage"]),
 
         service("AuthService", folder: "auth", kit),
         service("FilesService", folder: "files", kit),
@@ -105,6 +107,7 @@ let package = Package(
         tests("WebSocketTests", ["Core", "WebSocket", "TestSupport"]),
         tests("NetTests", ["Core", "Net", "TestSupport"]),
         tests("StorageTests", ["Core", "Storage", "TestSupport"]),
+        tests("RedisTests", ["Core", "Net", "Redis", "TestSupport"]),
         tests("TransportTests", ["Core", "HTTP", "WebSocket", "Net", "Transport", "TestSupport"]),
         tests("ServiceKitTests", kit + ["TestSupport"]),
         tests("AuthServiceTests", kit + ["AuthService", "TestSupport"]),

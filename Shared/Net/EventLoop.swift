@@ -222,9 +222,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     /// Runs `work` on the loop once `delay` has passed (to the millisecond).
     package func schedule(after delay: Duration, _ work: @escaping () -> Void) -> TimerID {
         preconditionCurrent()
-        let (seconds, attoseconds) = delay.components
-        let milliseconds = seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
-        return timers.add(deadline: Monotonic.milliseconds() + max(milliseconds, 0), work)
+        return timers.add(deadline: Monotonic.milliseconds() + max(delay.wholeMilliseconds, 0), work)
     }
 
     /// Forgets a timer; one that has fired is no error.

@@ -12,6 +12,12 @@ package struct LoopBound<Value>: @unchecked Sendable {
         stored = value
     }
 
+    /// A value made elsewhere that nobody else keeps: from here on it is the loop's.
+    package init(handing value: sending Value, to loop: EventLoop) {
+        self.loop = loop
+        stored = value
+    }
+
     /// The value; only on the loop's thread.
     package var value: Value {
         loop.preconditionCurrent()

@@ -33,7 +33,7 @@ extension HTTPConnection {
     }
 
     private var deadline: Int64? {
-        currentTimeout.map { waitStart + $0.limit.milliseconds }
+        currentTimeout.map { waitStart + $0.limit.wholeMilliseconds }
     }
 
     /// Makes sure that a timer fires no later than the present wait's limit.
@@ -68,13 +68,5 @@ extension HTTPConnection {
             }
         case .nextRequest, .writeStall, .linger: close()
         }
-    }
-}
-
-extension Duration {
-    /// Whole milliseconds, rounded up.
-    fileprivate var milliseconds: Int64 {
-        let (seconds, attoseconds) = components
-        return seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
     }
 }

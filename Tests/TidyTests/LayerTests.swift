@@ -11,10 +11,11 @@ struct LayerTests {
         "WebSocket": ["Core", "Crypto"],
         "Net": ["Core", "CLinux"],
         "Storage": ["Core", "CSQLite"],
+        "Redis": ["Core", "Net"],
         "Contracts": ["Core"],
         "Transport": ["Core", "Crypto", "HTTP", "WebSocket", "Net", "CLinux"],
         "ServiceKit": ["Core", "Crypto", "HTTP", "Net", "Transport", "Contracts"],
-        "TestSupport": ["Core", "HTTP", "Net", "Transport", "Storage"],
+        "TestSupport": ["Core", "HTTP", "Net", "Redis", "Transport", "Storage"],
     ]
     private static let kit: Set<String> = [
         "Core", "Crypto", "HTTP", "Net", "Storage", "Contracts", "Transport", "ServiceKit",

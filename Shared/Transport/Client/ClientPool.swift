@@ -74,7 +74,7 @@ final class ClientPool {
         switch result {
         case .success(let found):
             addresses = found
-            addressesExpire = Monotonic.milliseconds() + configuration.nameTimeout.milliseconds
+            addressesExpire = Monotonic.milliseconds() + configuration.nameTimeout.wholeMilliseconds
             for exchange in exchanges {
                 if exchange.isOver { freePlace() } else { ClientConnection(self, found, for: exchange).connect() }
             }
@@ -126,12 +126,5 @@ final class ClientPool {
     /// Ends what no exchange uses.
     func closeIdle() {
         for connection in idle { connection.close() }
-    }
-}
-
-extension Duration {
-    /// Whole milliseconds, rounded down.
-    fileprivate var milliseconds: Int64 {
-        components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
     }
 }

@@ -126,7 +126,8 @@ package final class HTTPClient: @unchecked Sendable {
             configuration: configuration
         ) { [unowned self] in
             Resolver.resolve(origin.host, port: origin.port) { [self] result in
-                loop.submit { self.pools[origin]?.resolved(result) }
+                let addresses = result.mapError { HTTPClientError.unresolved($0.description) }
+                loop.submit { self.pools[origin]?.resolved(addresses) }
             }
         }
         pools[origin] = pool

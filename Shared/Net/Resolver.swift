@@ -1,10 +1,13 @@
 import Dispatch
 import Glibc
-import HTTP
-import Net
+
+/// Why a host's name has no address: the name, and what the system's resolver says.
+package struct ResolverError: Error, Sendable, Equatable, CustomStringConvertible {
+    package let description: String
+}
 
 /// Looks host names up with the system's resolver, which blocks, so it has threads of its own.
-enum Resolver {
+package enum Resolver {
     private static let queue = DispatchQueue(label: "resolver", attributes: .concurrent)
 
     /// Calls `completion` on a thread of the resolver's.
@@ -13,15 +16,15 @@ enum Resolver {
     ///   - host: A name; a numeric address is answered as well.
     ///   - port: Goes into the addresses.
     ///   - completion: Gets at least one address, or why there is none.
-    static func resolve(
+    package static func resolve(
         _ host: String,
         port: UInt16,
-        _ completion: @escaping @Sendable (Result<[SocketAddress], HTTPClientError>) -> Void
+        _ completion: @escaping @Sendable (Result<[SocketAddress], ResolverError>) -> Void
     ) {
         queue.async { completion(lookUp(host, port: port)) }
     }
 
-    private static func lookUp(_ host: String, port: UInt16) -> Result<[SocketAddress], HTTPClientError> {
+    private static func lookUp(_ host: String, port: UInt16) -> Result<[SocketAddress], ResolverError> {
         var hints = addrinfo()
         hints.ai_family = AF_UNSPEC
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -33,7 +36,9 @@ enum Resolver {
             hints.ai_flags = 0
             code = getaddrinfo(host, nil, &hints, &list)
         }
-        guard code == 0 else { return .failure(.unresolved("\(host): \(String(cString: gai_strerror(code)))")) }
+        guard code == 0 else {
+            return .failure(ResolverError(description: "\(host): \(String(cString: gai_strerror(code)))"))
+        }
         defer { freeaddrinfo(list) }
         var addresses: [SocketAddress] = []
         var next = list
@@ -43,7 +48,7 @@ enum Resolver {
             }
             next = entry.ai_next
         }
-        return addresses.isEmpty ? .failure(.unresolved("\(host): no address")) : .success(addresses)
+        return addresses.isEmpty ? .failure(ResolverError(description: "\(host): no address")) : .success(addresses)
     }
 
     private static func numeric(_ entry: addrinfo) -> String? {

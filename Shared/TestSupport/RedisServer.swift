@@ -1,0 +1,171 @@
+import Glibc
+package import Redis
+import Synchronization
+
+/// A real `redis-server` on a free port of 127.0.0.1, with an append-only file, for one test.
+///
+/// It is killed with the test's process: a shell between the two kills it when the pipe to it ends.
+package final class RedisServer: Sendable {
+    /// Why there is no server.
+    package enum Failure: Error {
+        case notStarted(Int32)
+        /// It did not answer; the end of its log.
+        case silent(String)
+    }
+
+    /// What has to hold before `start` returns.
+    package enum Readiness: Sendable {
+        /// Answers commands.
+        case ready
+        /// Answers something, possibly that it is loading.
+        case loading
+        /// Nothing.
+        case none
+    }
+
+    private struct Shell {
+        let pid: pid_t
+        let input: Int32
+    }
+
+    /// The same for every start.
+    package let port: UInt16
+    package let directory: TemporaryDirectory
+    private let arguments: [String]
+    private let shell = Mutex<Shell?>(nil)
+
+    /// Starts it.
+    ///
+    /// - Parameters:
+    ///   - arguments: Settings, as `redis-server` takes them: `["--requirepass", "x"]`.
+    ///   - isClustered: Whether it can be a part of a cluster.
+    package init(_ arguments: [String] = [], isClustered: Bool = false) async throws {
+        port = try Self.freePort()
+        directory = try TemporaryDirectory()
+        var all = [
+            "--port", "\(port)", "--bind", "127.0.0.1", "--dir", directory.path, "--logfile", directory.file("log"),
+            "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--enable-debug-command", "yes",
+            "--daemonize", "no",
+        ]
+        if isClustered { all += ["--cluster-enabled", "yes", "--cluster-port", "\(try Self.freePort())"] }
+        self.arguments = all + arguments
+        try await start()
+    }
+
+    deinit { kill() }
+
+    /// Its address, without credentials.
+    package var endpoint: RedisEndpoint { RedisEndpoint(host: "127.0.0.1", port: port) }
+
+    /// Starts it again, on the same port with the same data.
+    package func start(until readiness: Readiness = .ready, _ more: [String] = []) async throws {
+        let started = try spawn(more)
+        shell.withLock { $0 = started }
+        let hasAnswered = await eventually {
+            switch readiness {
+            case .none: true
+            case .loading: await answer("PING") != nil
+            case .ready: await answer("PING").map { !$0.isLoading } ?? false
+            }
+        }
+        if !hasAnswered { throw Failure.silent(log) }
+    }
+
+    /// Ends it without warning, as `kill -9` does, and waits for that.
+    package func kill() {
+        guard let ended = shell.withLock({ $0.take() }) else { return }
+        close(ended.input)
+        var status: Int32 = 0
+        waitpid(ended.pid, &status, 0)
+    }
+
+    /// Sends it a signal, such as `STOP` or `CONT`.
+    package func signal(_ name: String) {
+        shell.withLock { shell in
+            guard let shell else { return }
+            let line = Array("\(name)\n".utf8)
+            _ = write(shell.input, line, line.count)
+        }
+    }
+
+    /// What it logged last.
+    package var log: String {
+        guard let file = fopen(directory.file("log"), "r") else { return "" }
+        defer { fclose(file) }
+        fseek(file, -4096, SEEK_END)
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let count = fread(&bytes, 1, bytes.count, file)
+        return String(decoding: bytes[..<count], as: UTF8.self)
+    }
+
+    /// The answer to one command on a connection of its own; `nil` when there is none.
+    package func answer(_ name: String, _ arguments: String...) async -> RESPValue? {
+        try? await answers([RedisCommand(name, arguments.map { .text($0) })]).first
+    }
+
+    /// The answers to some commands on a connection of their own.
+    package func answers(_ commands: [RedisCommand]) async throws -> [RESPValue] {
+        let client = try await RawClient(port: port)
+        for command in commands { try await client.send(command.bytes) }
+        var parser = RESPParser()
+        var answers: [RESPValue] = []
+        while answers.count < commands.count {
+            let piece = try await client.receive()
+            if piece.isEmpty { throw RawClient.Failure.ended }
+            try piece.withUnsafeBytes { bytes in
+                var offset = 0
+                while let value = try parser.next(bytes, &offset) { answers.append(value) }
+            }
+        }
+        return answers
+    }
+
+    private func spawn(_ more: [String]) throws -> Shell {
+        // Names of signals come by the pipe; its end is KILL. The server must not hold the pipe open itself.
+        let script = """
+            redis-server "$@" </dev/null >/dev/null 2>&1 & server=$!
+            while read -r name; do kill -"$name" $server; done
+            kill -KILL $server; wait
+            """
+        var ends: [Int32] = [0, 0]
+        guard pipe2(&ends, Int32(O_CLOEXEC)) == 0 else { throw Failure.notStarted(errno) }
+        defer { close(ends[0]) }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, ends[0], 0)
+        let words = ["/bin/sh", "-c", script, "redis-server"] + arguments + more
+        var pointers = words.map { strdup($0) }
+        defer { for pointer in pointers { free(pointer) } }
+        pointers.append(nil)
+        var pid: pid_t = 0
+        let code = posix_spawn(&pid, "/bin/sh", &actions, nil, pointers, environ)
+        guard code == 0 else {
+            close(ends[1])
+            throw Failure.notStarted(code)
+        }
+        return Shell(pid: pid, input: ends[1])
+    }
+
+    /// A port that nobody listens on at the moment.
+    private static func freePort() throws -> UInt16 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let outcome = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+            }
+        }
+        guard outcome else { throw Failure.notStarted(errno) }
+        return UInt16(bigEndian: address.sin_port)
+    }
+}
+
+extension RESPValue {
+    /// Whether it is the error of a server that still reads its data.
+    fileprivate var isLoading: Bool { if case .error(let error) = self { error.code == .loading } else { false } }
+}
