@@ -88,6 +88,7 @@ let package = Package(
         shared("Contracts", ["Core"]),
         shared("Transport", ["Core", "Crypto", "HTTP", "WebSocket", "Net", "CLinux"]),
         shared("ServiceKit", ["Core", "Crypto", "HTTP", "Net", "Transport", "Contracts"]),
+        shared("RedisStorage", ["Core", "Net", "Redis", "Storage"]),
         shared("TestSupport", ["Core", "HTTP", "Net", "Redis", "Transport", "Storage"]),
 
         service("AuthService", folder: "auth", kit),
@@ -107,6 +108,7 @@ let package = Package(
         tests("WebSocketTests", ["Core", "WebSocket", "TestSupport"]),
         tests("NetTests", ["Core", "Net", "TestSupport"]),
         tests("StorageTests", ["Core", "Storage", "TestSupport"]),
+        tests("RedisStorageTests", ["Core", "Net", "Redis", "RedisStorage", "Storage", "TestSupport"]),
         tests("RedisTests", ["Core", "Net", "Redis", "TestSupport"]),
         tests("TransportTests", ["Core", "HTTP", "WebSocket", "Net", "Transport", "TestSupport"]),
         tests("ServiceKitTests", kit + ["TestSupport"]),

@@ -15,6 +15,7 @@ struct LayerTests {
         "Contracts": ["Core"],
         "Transport": ["Core", "Crypto", "HTTP", "WebSocket", "Net", "CLinux"],
         "ServiceKit": ["Core", "Crypto", "HTTP", "Net", "Transport", "Contracts"],
+        "RedisStorage": ["Core", "Net", "Redis", "Storage"],
         "TestSupport": ["Core", "HTTP", "Net", "Redis", "Transport", "Storage"],
     ]
     private static let kit: Set<String> = [

@@ -1,0 +1,60 @@
+import Redis
+
+extension RedisLibrary {
+    /// The atomic steps of a `RedisChangeLog`.
+    ///
+    /// Keys: the head (a hash: `n` and `t`, number and token of the last record; `i`, `it`, `in`, `ic`: the newest image's
+    /// token, place and chunks), the stream of records (`0-N`: `t` token, `k` kind, `b` bytes), of `publish` the image.
+    static let changeLog = RedisLibrary(
+        name: "changelog",
+        version: 1,
+        source: """
+            local function is_last(head, number, token)
+              local last = redis.call('HMGET', head, 'n', 't')
+              return (last[1] or '0') == number and (last[2] or '') == token
+            end
+
+            local function id(number) return string.format('0-%d', number) end
+
+            local function add(head, stream, number, token, kind, bytes)
+              local next = tonumber(number) + 1
+              redis.call('XADD', stream, id(next), 't', token, 'k', kind, 'b', bytes)
+              redis.call('HSET', head, 'n', string.format('%d', next), 't', token)
+              return next
+            end
+
+            redis.register_function('changelog_append_1', function(keys, args)
+              if not is_last(keys[1], args[1], args[2]) then return 0 end
+              add(keys[1], keys[2], args[1], args[3], args[4], args[5])
+              return 1
+            end)
+
+            redis.register_function{
+              function_name = 'changelog_read_1',
+              flags = {'no-writes'},
+              callback = function(keys, args)
+                if is_last(keys[1], args[1], args[2]) then return {} end
+                if args[1] == '0' then
+                  local first = redis.call('XRANGE', keys[2], '-', '+', 'COUNT', 1)
+                  if #first == 0 or first[1][1] ~= id(1) then return false end
+                else
+                  local at = redis.call('XRANGE', keys[2], id(args[1]), id(args[1]))
+                  if #at == 0 or at[1][2][2] ~= args[2] then return false end
+                end
+                return redis.call('XRANGE', keys[2], '(' .. id(args[1]), '+', 'COUNT', args[3])
+              end
+            }
+
+            redis.register_function('changelog_publish_1', function(keys, args)
+              if not is_last(keys[1], args[1], args[2]) then return 0 end
+              local old = redis.call('HGET', keys[1], 'i')
+              local number = add(keys[1], keys[2], args[1], args[3], args[4], '')
+              redis.call('HSET', keys[1], 'i', keys[3], 'in', string.format('%d', number), 'it', args[3], 'ic', args[5])
+              redis.call('PERSIST', keys[3])
+              if old then redis.call('EXPIRE', old, args[7]) end
+              redis.call('XTRIM', keys[2], 'MINID', id(math.max(1, number - tonumber(args[6]))))
+              return 1
+            end)
+            """
+    )
+}
