@@ -4,7 +4,8 @@ import Synchronization
 
 /// A real `redis-server` on a free port of 127.0.0.1, with an append-only file, for one test.
 ///
-/// It is killed with the test's process: a shell between the two kills it when the pipe to it ends.
+/// It lives until `kill`, with which a test ends: the last mention of a server may be its end as well. It is killed with
+/// the test's process too: a shell between the two kills it when the stream to it ends.
 package final class RedisServer: Sendable {
     /// Why there is no server.
     package enum Failure: Error {
@@ -79,15 +80,6 @@ package final class RedisServer: Sendable {
         waitpid(ended.pid, &status, 0)
     }
 
-    /// Sends it a signal, such as `STOP` or `CONT`.
-    package func signal(_ name: String) {
-        shell.withLock { shell in
-            guard let shell else { return }
-            let line = Array("\(name)\n".utf8)
-            _ = write(shell.input, line, line.count)
-        }
-    }
-
     /// What it logged last.
     package var log: String {
         guard let file = fopen(directory.file("log"), "r") else { return "" }
@@ -121,25 +113,33 @@ package final class RedisServer: Sendable {
     }
 
     private func spawn(_ more: [String]) throws -> Shell {
-        // Names of signals come by the pipe; its end is KILL. The server must not hold the pipe open itself.
         let script = """
             redis-server "$@" </dev/null >/dev/null 2>&1 & server=$!
-            while read -r name; do kill -"$name" $server; done
-            kill -KILL $server; wait
+            read -r _; kill -KILL $server 2>/dev/null; wait
             """
         var ends: [Int32] = [0, 0]
-        guard pipe2(&ends, Int32(O_CLOEXEC)) == 0 else { throw Failure.notStarted(errno) }
+        // Not a pipe: without `pipe2`, which Glibc does not export, another child could inherit the end that must close.
+        let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+        guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw Failure.notStarted(errno) }
         defer { close(ends[0]) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_adddup2(&actions, ends[0], 0)
+        // Threads of Dispatch block most signals, and a shell that cannot hear of its child's end waits for ever.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         let words = ["/bin/sh", "-c", script, "redis-server"] + arguments + more
         var pointers = words.map { strdup($0) }
         defer { for pointer in pointers { free(pointer) } }
         pointers.append(nil)
         var pid: pid_t = 0
-        let code = posix_spawn(&pid, "/bin/sh", &actions, nil, pointers, environ)
+        let code = posix_spawn(&pid, "/bin/sh", &actions, &attributes, pointers, environ)
         guard code == 0 else {
             close(ends[1])
             throw Failure.notStarted(code)
