@@ -72,6 +72,7 @@ let package = Package(
         .executable(name: "presence", targets: ["PresenceService"]),
         .executable(name: "gateway", targets: ["GatewayService"]),
         .executable(name: "websocket-echo", targets: ["WebSocketEcho"]),
+        .executable(name: "redis-load", targets: ["RedisLoad"]),
     ],
     targets: [
         system("CSQLite", pkgConfig: "sqlite3"),
@@ -99,6 +100,12 @@ let package = Package(
             name: "WebSocketEcho",
             dependencies: ["Core", "HTTP", "WebSocket", "Net", "Transport", "ServiceKit"],
             path: "Tests/WebSocketEcho",
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "RedisLoad",
+            dependencies: ["Core", "Net", "Redis"],
+            path: "Tests/RedisLoad",
             swiftSettings: settings
         ),
 

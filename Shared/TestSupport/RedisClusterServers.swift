@@ -40,6 +40,9 @@ package final class RedisClusterServers: Sendable {
         }
     }
 
+    /// Ends them all.
+    package func kill() { for server in servers { server.kill() } }
+
     /// A URL with all of them.
     package var url: RedisURL {
         get throws { try RedisURL("redis://" + servers.map(\.endpoint.description).joined(separator: ",")) }

@@ -80,15 +80,6 @@ package final class RedisServer: Sendable {
         waitpid(ended.pid, &status, 0)
     }
 
-    /// Sends it a signal, such as `STOP` or `CONT`.
-    package func signal(_ name: String) {
-        shell.withLock { shell in
-            guard let shell else { return }
-            let line = Array("\(name)\n".utf8)
-            send(shell.input, line, line.count, Int32(MSG_NOSIGNAL))
-        }
-    }
-
     /// What it logged last.
     package var log: String {
         guard let file = fopen(directory.file("log"), "r") else { return "" }
@@ -122,11 +113,9 @@ package final class RedisServer: Sendable {
     }
 
     private func spawn(_ more: [String]) throws -> Shell {
-        // Names of signals come by the stream; its end is KILL.
         let script = """
             redis-server "$@" </dev/null >/dev/null 2>&1 & server=$!
-            while read -r name; do kill -"$name" $server; done
-            kill -KILL $server; wait
+            read -r _; kill -KILL $server 2>/dev/null; wait
             """
         var ends: [Int32] = [0, 0]
         // Not a pipe: without `pipe2`, which Glibc does not export, another child could inherit the end that must close.
