@@ -9,7 +9,6 @@ import itertools
 import json
 import os
 import secrets
-import socket
 import subprocess
 
 import pytest
@@ -126,18 +125,6 @@ def test_a_form_of_lf_only_and_one_without_a_boundary_are_refused(stack, session
             "POST", UPLOAD, body=body, session=session, headers={"Content-Type": "multipart/form-data" + parameters}
         )
         assert_problem(answer, 400, "malformed_multipart")
-
-
-def test_a_client_that_vanishes_leaves_nothing(stack, session):
-    before = on_disk(stack)
-    with socket.create_connection(("127.0.0.1", stack.port), timeout=10) as client:
-        client.sendall(
-            b"POST " + UPLOAD.encode() + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
-            b"Content-Type: multipart/form-data; boundary=b\r\nX-Session-Id: " + session.encode() + b"\r\n\r\n"
-            b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + b"x" * 200_000
-        )
-        until(lambda: on_disk(stack)[1], "a part of it is on the disk")
-    until(lambda: on_disk(stack) == before, "it is gone again")
 
 
 # Limits
