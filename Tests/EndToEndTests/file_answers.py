@@ -82,7 +82,7 @@ class Row:
     code: str | None = None
     headers: dict = dataclasses.field(default_factory=dict)
     body: bytes | None = None
-    # Whose session goes along: `own`, `other`, `agent`, `none`.
+    # Whose session goes along: `own`, `other`, `agent`, `none`; `ended` is one that there is not.
     who: str = "own"
     # What the answer's fields must be; `None` for one that must not be there.
     answer: dict = dataclasses.field(default_factory=dict)
@@ -188,6 +188,8 @@ DOCUMENTS = [
     Row("document, by an agent", "GET", DOCUMENT, 200, who="agent", result=DESCRIBED),
     Row("document, by another customer", "GET", DOCUMENT, 404, "file_not_found", who="other"),
     Row("document, by nobody", "GET", DOCUMENT, 401, "unauthenticated", who="none",
+        answer={"WWW-Authenticate": "Bearer"}),
+    Row("document, by a session that has ended", "GET", DOCUMENT, 401, "session_ended", who="ended",
         answer={"WWW-Authenticate": "Bearer"}),
     gone("/api/files/" + "x" * 22), gone("/api/files/" + "x" * 22, "DELETE"), gone("/files/" + "x" * 22),
     gone("/files/x"), Row("no file at all", "GET", "/files/", 404, "not_found"),
