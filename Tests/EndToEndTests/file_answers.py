@@ -26,7 +26,8 @@ SIZE, TAG = len(TEXT), f'"{hashlib.sha256(TEXT).hexdigest()}"'
 ID, TIME = r"[A-Za-z0-9_-]{22}", r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"
 
 SAFE = {
-    "X-Content-Type-Options": "nosniff", "ETag": TAG, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache", "Last-Modified": None,
+    "X-Content-Type-Options": "nosniff", "ETag": TAG, "Accept-Ranges": "bytes", "Last-Modified": None,
+    "Cache-Control": "private, no-cache",
     "Content-Security-Policy": "sandbox; default-src 'none'", "Cross-Origin-Resource-Policy": "same-site",
     "Content-Disposition": (
         "attachment; filename=\"__ _1_.txt\"; filename*=UTF-8''%E6%8A%A5%E5%91%8A%20%221%22.txt"
@@ -261,7 +262,8 @@ DOWNLOADS = [
     read("file whose blob is lost", status=500, code="internal_error", answer={"ETag": None}, result=None,
          path="/files/{lost}"),
     read("picture", path="/files/{picture}", result=PNG, answer={
-        "X-Content-Type-Options": "nosniff", "Content-Type": "image/png", "Content-Disposition": 'inline; filename="a.png"',
+        "X-Content-Type-Options": "nosniff", "Content-Type": "image/png",
+        "Content-Disposition": 'inline; filename="a.png"',
         "Content-Security-Policy": "sandbox; default-src 'none'", "Cross-Origin-Resource-Policy": "same-site",
     }),
     *(read(f"{name}, only to be saved", path=f"/files/{{{name}}}", result=content, answer={
