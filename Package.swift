@@ -37,7 +37,7 @@ func system(_ name: String, pkgConfig: String? = nil) -> Target {
 }
 
 /// What lies beside the sources of a service for its readers.
-let documents = ["auth": ["API.md"], "files": ["Tus/README.md"], "gateway": ["PROTOCOL.md"]]
+let documents = ["auth": ["API.md"], "files": ["API.md", "Tus/README.md"], "gateway": ["PROTOCOL.md"]]
 
 func service(_ name: String, folder: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(
