@@ -16,6 +16,22 @@ def digest(content):
     return hashlib.sha256(content).hexdigest()
 
 
+def as_base64(content):
+    """The headers and the body of an upload."""
+    body = b'{"file_name":"a.bin","file_type":"","file_data":"' + base64.b64encode(content) + b'"}'
+    return {"Content-Type": "application/json"}, body
+
+
+def as_form(content):
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n'
+    return {"Content-Type": "multipart/form-data; boundary=b"}, head + content + b"\r\n--b--\r\n"
+
+
+def checksum(content, algorithm="sha256"):
+    """For `Upload-Checksum`."""
+    return f"{algorithm} {base64.b64encode(hashlib.new(algorithm, content).digest()).decode()}"
+
+
 class Gone(Exception):
     """The service has gone; whether it did what it was asked to is not known."""
 
@@ -96,20 +112,15 @@ class FileClient:
     # What it does
 
     def send_base64(self):
-        content = self.choose()
-        body = b'{"file_name":"a.bin","file_type":"","file_data":"' + base64.b64encode(content) + b'"}'
-        self.send_file(content, "base64", "application/json", body)
+        self.send_file("base64", as_base64)
 
     def send_form(self):
-        content = self.choose()
-        body = (
-            b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n' + content + b"\r\n--b--\r\n"
-        )
-        self.send_file(content, "multipart", "multipart/form-data; boundary=b", body)
+        self.send_file("multipart", as_form)
 
-    def send_file(self, content, kind, content_type, body):
+    def send_file(self, kind, encoded):
+        content = self.choose()
         self.unanswered.add(digest(content))
-        status, _, answer = self.call(kind, "POST", UPLOAD, {"Content-Type": content_type}, body)
+        status, _, answer = self.call(kind, "POST", UPLOAD, *encoded(content))
         assert status == 201, (status, answer)
         name = answer.split(b'"file_id":"')[1].split(b'"')[0].decode()
         self.files[name] = digest(content)
@@ -231,9 +242,7 @@ class FileClient:
     def part_headers(self, part):
         headers = {"Content-Type": "application/offset+octet-stream"}
         if self.random.random() < 0.5:
-            algorithm = self.random.choice(("sha1", "sha256"))
-            checksum = base64.b64encode(hashlib.new(algorithm, part).digest()).decode()
-            headers["Upload-Checksum"] = f"{algorithm} {checksum}"
+            headers["Upload-Checksum"] = checksum(part, self.random.choice(("sha1", "sha256")))
         return headers
 
     def call(self, kind, method, path, headers=None, body=b""):

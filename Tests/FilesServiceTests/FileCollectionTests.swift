@@ -12,12 +12,15 @@ import Testing
 
 @Suite("File store: collection while it is used")
 struct FileCollectionTests {
-    /// The index, with something that happens right behind each look at a shard.
+    /// The index, with something that happens around each look at a shard, or before a record is stored.
     private struct WatchedIndex: FileIndex {
         let base: any FileIndex
-        let afterLook: @Sendable (_ prefix: String) async throws -> Void
+        var beforeLook: @Sendable (_ prefix: String) async throws -> Void = { _ in }
+        var afterLook: @Sendable (_ prefix: String) async throws -> Void = { _ in }
+        var beforeInsertion: @Sendable (_ record: FileRecord) async throws -> Void = { _ in }
 
         func insert(_ record: FileRecord, within limits: UploadLimits) async throws {
+            try await beforeInsertion(record)
             try await base.insert(record, within: limits)
         }
 
@@ -38,6 +41,7 @@ struct FileCollectionTests {
         func isReferenced(sha256: String) async throws -> Bool { try await base.isReferenced(sha256: sha256) }
 
         func blobs(prefix: String) async throws -> Set<String> {
+            try await beforeLook(prefix)
             let blobs = try await base.blobs(prefix: prefix)
             try await afterLook(prefix)
             return blobs
@@ -47,18 +51,27 @@ struct FileCollectionTests {
     }
 
     private let manual = ManualClock()
+    /// No blob is too young for it.
+    private let future = Timestamp.now().advanced(byMilliseconds: 3_600_000)
 
     private func collector(_ store: FileStore, metrics: Metrics = Metrics()) -> FileCollector {
         FileCollector(store, clock: manual.clock, log: store.log, metrics: metrics)
     }
 
-    /// A store on the fixture's blobs that calls `afterLook`.
+    /// A store on the fixture's blobs that calls what is given.
     private func watched(
         _ fixture: FilesFixture,
-        afterLook: @escaping @Sendable (String) async throws -> Void
+        beforeInsertion: @escaping @Sendable (FileRecord) async throws -> Void = { _ in },
+        beforeLook: @escaping @Sendable (String) async throws -> Void = { _ in },
+        afterLook: @escaping @Sendable (String) async throws -> Void = { _ in }
     ) -> FileStore {
         FileStore(
-            index: WatchedIndex(base: fixture.store.index, afterLook: afterLook),
+            index: WatchedIndex(
+                base: fixture.store.index,
+                beforeLook: beforeLook,
+                afterLook: afterLook,
+                beforeInsertion: beforeInsertion
+            ),
             blobs: fixture.store.blobs,
             limits: fixture.store.limits,
             log: fixture.store.log
@@ -127,32 +140,65 @@ struct FileCollectionTests {
             modifiedAt: manual.now.advanced(byMilliseconds: -FileCollector.blobAgeMin - 1000)
         )
         let store = Mutex<FileStore?>(nil)
-        let watched = watched(fixture) { prefix in
-            guard sha256.hasPrefix(prefix), let store = store.withLock({ $0 }) else { return }
-            _ = try await self.add(jpeg, to: store)
-        }
+        let watched = watched(
+            fixture,
+            afterLook: { prefix in
+                guard sha256.hasPrefix(prefix), let store = store.withLock({ $0 }) else { return }
+                _ = try await self.add(jpeg, to: store)
+            }
+        )
         store.withLock { $0 = watched }
         #expect(try await collector(watched).collect() == FileStore.Findings())
         #expect(try fixture.filesOnDisk().blobs == [sha256])
     }
 
-    @Test("what is uploaded or deleted between the two looks is not missing")
-    func deletedMeanwhile() async throws {
+    @Test("collection waits for an upload that has its blob and not its record yet")
+    func waitsForRecord() async throws {
         let fixture = try await FilesFixture()
-        let kept = try await add(noise(10), to: fixture.store)
-        let store = Mutex<FileStore?>(nil)
-        let record = Mutex<FileRecord?>(nil)
-        let watched = watched(fixture) { prefix in
-            guard let store = store.withLock({ $0 }), let record = record.withLock({ $0 }),
-                record.sha256.hasPrefix(prefix)
-            else { return }
-            _ = try await store.remove(record.id, by: FilesFixture.customer)
+        let state = Mutex<(store: FileStore?, task: Task<FileStore.Findings, any Error>?)>((nil, nil))
+        let watched = watched(
+            fixture,
+            beforeInsertion: { record in
+                guard let store = state.withLock({ $0.store }) else { return }
+                let task = Task {
+                    var findings = FileStore.Findings()
+                    let shard = String(record.sha256.prefix(2))
+                    try await store.collect(shard: shard, modifiedBefore: future, &findings)
+                    return findings
+                }
+                state.withLock { $0.task = task }
+                #expect(await eventually(within: .seconds(10)) { store.gate.isAwaited(record.sha256) })
+            }
+        )
+        state.withLock { $0.store = watched }
+        let record = try await add(jpeg, to: watched)
+        #expect(try await state.withLock { $0.task }?.value == FileStore.Findings())
+        #expect(try fixture.filesOnDisk().blobs == [record.sha256])
+    }
+
+    @Test(
+        "what is uploaded between the two looks is not missing, and what is deleted is not found"
+    )
+    func changedMeanwhile() async throws {
+        let fixture = try await FilesFixture()
+        let deleted = try await add(noise(10), to: fixture.store)
+        let watched = watched(
+            fixture,
+            beforeLook: { prefix in
+                if deleted.sha256.hasPrefix(prefix) {
+                    _ = try await fixture.store.remove(deleted.id, by: FilesFixture.customer)
+                } else {
+                    _ = try await self.add(jpeg, to: fixture.store)
+                }
+            }
+        )
+        var findings = FileStore.Findings()
+        let sha256 = Hex.encode(SHA256.hash(jpeg))
+        for shard in [sha256, deleted.sha256].map({ String($0.prefix(2)) }) {
+            try await watched.collect(shard: shard, modifiedBefore: future, &findings)
         }
-        store.withLock { $0 = watched }
-        let deleted = try await add(jpeg, to: watched)
-        record.withLock { $0 = deleted }
-        #expect(try await collector(watched).collect() == FileStore.Findings())
-        #expect(try fixture.filesOnDisk().blobs == [kept.sha256])
+        #expect(findings == FileStore.Findings())
+        #expect(try fixture.filesOnDisk().blobs == [sha256])
     }
 
     @Test("uploads, deletions and collection of the same contents at once leave each record its blob, and no other")
@@ -181,10 +227,8 @@ struct FileCollectionTests {
             }
             group.addTask {
                 var findings = FileStore.Findings()
-                // No blob is too young for it.
-                let bound = Timestamp.now().advanced(byMilliseconds: 3_600_000)
                 for _ in 0..<60 {
-                    for shard in shards { try await store.collect(shard: shard, modifiedBefore: bound, &findings) }
+                    for shard in shards { try await store.collect(shard: shard, modifiedBefore: future, &findings) }
                 }
                 return findings.missing.count
             }

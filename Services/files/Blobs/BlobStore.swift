@@ -98,9 +98,12 @@ final class BlobStore: Sendable {
     /// Removes a blob; one that is not there is no error.
     ///
     /// Readers that have it open keep it.
-    func remove(sha256: String) async throws {
+    ///
+    /// - Returns: Whether it was there.
+    @discardableResult
+    func remove(sha256: String) async throws -> Bool {
         let path = path(sha256)
-        try await onDisk { _ = try SystemCall.unlinkIfPresent(path) }
+        return try await onDisk { try SystemCall.unlinkIfPresent(path) }
     }
 
     /// The blobs of one shard.

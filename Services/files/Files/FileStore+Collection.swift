@@ -52,7 +52,6 @@ extension FileStore {
     /// - Returns: Whether it did.
     func removeBlobIfUnreferenced(_ sha256: String) async throws -> Bool {
         guard try await !index.isReferenced(sha256: sha256) else { return false }
-        try await blobs.remove(sha256: sha256)
-        return true
+        return try await blobs.remove(sha256: sha256)
     }
 }
