@@ -44,11 +44,11 @@ class CurlAnswer:
         return json.loads(self.body)
 
 
-def curl(*arguments):
+def curl(*arguments, timeout=90):
     """Runs curl with these arguments; returns status, content type and body."""
     result = subprocess.run(
         ["curl", "-sS", "--noproxy", "*", "-m", "60", "-w", "\n%{http_code} %{content_type}", *arguments],
-        capture_output=True, timeout=90, stdin=subprocess.DEVNULL,
+        capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL,
     )
     assert result.returncode == 0, result.stderr
     body, _, trailer = result.stdout.rpartition(b"\n")

@@ -4,12 +4,10 @@ The forms are made by curl and by this module, byte by byte; the images by Pillo
 """
 
 import hashlib
-import io
 import itertools
 import json
 import os
 import secrets
-import subprocess
 
 import pytest
 from PIL import Image
@@ -164,30 +162,6 @@ def test_a_user_has_so_many_bytes_and_files(stack, customers):
     for _ in range(USER_FILES_MAX - 1):
         stored(send_file(stack, session, b"x"))
     assert_problem(send_file(stack, session, b"x"), 413, "quota_exceeded", str(USER_FILES_MAX))
-
-
-def test_a_full_disk_is_507_and_leaves_nothing(tmp_path):
-    store = tmp_path / "small"
-    store.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(store)], capture_output=True).returncode:
-        pytest.skip("a small file system needs the right to mount one")
-    try:
-        with stack_with({"files.directory": str(store)}) as small:
-            session = small.sessions(1, 0)[0][0]["session_id"]
-            blobs = lambda: [path for path in store.rglob("*") if path.is_file() and path.stat().st_size > 100]
-            kept = stored(send_file(small, session, os.urandom(3 * MIB)))
-            before = blobs()
-            for send in (send_file, send_base64):
-                assert_problem(send(small, session, os.urandom(10 * MIB)), 507, "storage_full")
-            assert blobs() == before
-            assert stack_body(small, kept, session) == kept["sha256"]
-            stored(send_file(small, session, os.urandom(3 * MIB)))
-    finally:
-        subprocess.run(["umount", "--lazy", str(store)], check=True)
-
-
-def stack_body(stack, document, session):
-    return hashlib.sha256(stack.http("GET", document["url"], session=session).body).hexdigest()
 
 
 # Images

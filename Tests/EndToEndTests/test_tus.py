@@ -11,6 +11,7 @@ import time
 import pytest
 from tusclient.client import TusClient
 
+from commands import curl
 from http_client import assert_problem
 from relay import Relay
 from stack import stack_with
@@ -21,6 +22,7 @@ MIB = 1 << 20
 SOAK = os.environ.get("SOAK") == "1"
 SIZE = 1024 * MIB if SOAK else 100 * MIB
 CHUNK = 64 * MIB if SOAK else 16 * MIB
+FORM_SIZE = SIZE // 2
 # Connections cut, and as many kills of the service, in one upload.
 BREAKS = 10 if SOAK else 2
 RESIDENT_MAX = 64 * MIB
@@ -103,6 +105,20 @@ def test_tuspy_goes_on_after_cut_connections_and_kills(stack, session, seed, tmp
     assert os.listdir(stack.directory / "data/files/uploads") == []
 
 
+def test_a_large_form_needs_no_more_memory(stack, session, seed, tmp_path):
+    file = noise_file(tmp_path / "form.bin", FORM_SIZE, seed + 1)
+    answer = curl(
+        f"http://127.0.0.1:{stack.port}/api/files/upload", "-H", f"X-Session-Id: {session}",
+        "-H", "Expect:", "-F", f"file=@{file}", "-m", "600", timeout=660,
+    )
+    assert answer.status == 201, answer.body
+    assert answer.json["size"] == FORM_SIZE and answer.json["sha256"] == digest_of(file)
+    assert download(stack, session, answer.json["url"], tmp_path / "down") == answer.json["sha256"]
+    peak = resident_peak(stack.files)
+    print("resident memory of files, MiB:", peak // MIB, "sent, MiB:", FORM_SIZE // MIB)
+    assert peak < RESIDENT_MAX
+
+
 def test_tuspy_sends_checksums(stack, session, tmp_path):
     file = noise_file(tmp_path / "a.bin", 3 * MIB, 1)
     client = TusClient(f"http://127.0.0.1:{stack.port}{UPLOADS}", headers={"X-Session-Id": session})
@@ -115,7 +131,7 @@ def test_curl_is_stopped_and_goes_on(stack, session, tmp_path):
     file = noise_file(tmp_path / "b.bin", 20 * MIB, 2)
     path = created(stack, session, 20 * MIB)
 
-    def curl(start, *options):
+    def send_rest(start, *options):
         command = [
             "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-X", "PATCH", "--data-binary", "@-",
             "-H", "Expect:", "-H", "Tus-Resumable: 1.0.0", "-H", "Content-Type: application/offset+octet-stream",
@@ -127,13 +143,13 @@ def test_curl_is_stopped_and_goes_on(stack, session, tmp_path):
         with open(rest, "rb") as body:
             return subprocess.Popen(command, stdin=body, stdout=subprocess.PIPE, text=True)
 
-    slow = curl(0, "--limit-rate", "8M")
+    slow = send_rest(0, "--limit-rate", "8M")
     until(lambda: offset(stack, session, path) > 2 * MIB, "bytes arrive")
     slow.kill()
     slow.wait()
 
     def resumed():
-        rest = curl(offset(stack, session, path))
+        rest = send_rest(offset(stack, session, path))
         return rest.communicate(timeout=60)[0] == "204"
 
     until(resumed, "the rest is taken")
