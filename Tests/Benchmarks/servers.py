@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.request
 
@@ -104,3 +105,14 @@ class Servers:
             process.terminate()
         for process in self.processes:
             process.wait()
+
+
+def run(kind):
+    """Starts a benchmark's servers, in a folder of their own; what its `run` returned."""
+    with tempfile.TemporaryDirectory() as work:
+        benchmark = kind(pathlib.Path(work))
+        try:
+            benchmark.start_all()
+            return benchmark.run()
+        finally:
+            benchmark.stop()
