@@ -11,7 +11,8 @@ import PackageDescription
 //   Redis                         Core, Net               codec and clients of Redis
 //   Contracts                     Core                    internal JSON shapes
 //   Transport                     codecs + Net            servers and clients
-//   ServiceKit                    Transport, Contracts    what every service's main needs
+//   RedisStorage                  Redis, Storage          what services keep in Redis
+//   ServiceKit                    all above               what every service's main needs
 //   Services/*                    any of these, never each other
 
 let settings: [SwiftSetting] = [
@@ -38,7 +39,7 @@ func system(_ name: String, pkgConfig: String? = nil) -> Target {
 }
 
 /// What lies beside the sources of a service for its readers.
-let documents = ["auth": ["API.md"], "files": ["Tus/README.md"], "gateway": ["PROTOCOL.md"]]
+let documents = ["auth": ["API.md"], "files": ["API.md", "Tus/README.md"], "gateway": ["PROTOCOL.md"]]
 
 func service(_ name: String, folder: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(
@@ -88,9 +89,12 @@ let package = Package(
         shared("Redis", ["Core", "Net"]),
         shared("Contracts", ["Core"]),
         shared("Transport", ["Core", "Crypto", "HTTP", "WebSocket", "Net", "CLinux"]),
-        shared("ServiceKit", ["Core", "Crypto", "HTTP", "Net", "Transport", "Contracts"]),
+        shared(
+            "ServiceKit",
+            ["Core", "Crypto", "HTTP", "Net", "Redis", "RedisStorage", "Storage", "Transport", "Contracts"]
+        ),
         shared("RedisStorage", ["Core", "Net", "Redis", "Storage"]),
-        shared("TestSupport", ["Core", "HTTP", "Net", "Redis", "Transport", "Storage"]),
+        shared("TestSupport", ["Core", "HTTP", "Net", "Redis", "RedisStorage", "Transport", "Storage"]),
 
         service("AuthService", folder: "auth", kit),
         service("FilesService", folder: "files", kit),

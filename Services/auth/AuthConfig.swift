@@ -14,7 +14,6 @@ struct AuthConfig: Sendable {
     let passwordCost: Int
     let passwordThreads: Int
     let passwordRequestsMax: Int
-    let store: StoreLocation
     let isProduction: Bool
 
     /// - Throws: `SettingsError` when the file of common passwords cannot be used.
@@ -22,7 +21,6 @@ struct AuthConfig: Sendable {
         passwordCost = settings[SettingsCatalogue.authPasswordCost]
         passwordThreads = settings[SettingsCatalogue.authPasswordThreads]
         passwordRequestsMax = settings[SettingsCatalogue.authPasswordRequestsMax]
-        store = settings[SettingsCatalogue.store]
         isProduction = settings[SettingsCatalogue.environment] == .production
         passwordRules = PasswordRules(
             charactersMin: settings[SettingsCatalogue.authPasswordCharactersMin],
@@ -64,20 +62,8 @@ struct AuthConfig: Sendable {
     }
 
     /// Opens and migrates the store.
-    ///
-    /// - Throws: `SettingsError` for a kind of store that there is not yet; what opening throws.
-    func openStore() async throws -> any AuthStore {
-        switch store {
-        case .sqlite(let directory): return try await SQLiteAuthStore.open(directory: directory)
-        case .redis:
-            throw SettingsError(problems: [
-                .init(
-                    key: SettingsCatalogue.store.key,
-                    value: "redis://…",
-                    rule: "auth keeps its state in sqlite:DIR only"
-                )
-            ])
-        }
+    static func openStore(_ process: ServiceProcess) async throws -> any AuthStore {
+        SQLiteAuthStore(try await process.openDatabase("auth", file: "auth.db", migrations: AuthSchema.migrations))
     }
 
     /// The pool that hashes passwords.

@@ -11,7 +11,7 @@ enum AuthMain {
             // 1. Configuration: file plus environment, every problem reported at once, secrets masked.
             let config = try AuthConfig(process.settings)
             // 2. Store: opened and migrated before the port is bound.
-            let store = try await config.openStore()
+            let store = try await AuthConfig.openStore(process)
             let sessions = try await SessionService.start(
                 store: store,
                 limits: config.sessionLimits,

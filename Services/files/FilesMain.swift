@@ -24,13 +24,16 @@ enum FilesMain {
             let files = FileStore(index: index, blobs: blobs, limits: config.limits, log: process.log)
             let slots = UploadSlots(perUserMax: config.limits.uploadsPerUserMax, totalMax: config.uploadsMax)
             let uploads = PartialUploads(files, index: index, slots: slots, log: process.log)
+            await index.fillReserve()
+            let collector = FileCollector(files, log: process.log, metrics: process.metrics)
             let findings = try await files.repair()
+            collector.note(findings)
             let partialFindings = try await uploads.repair()
             process.log.info(
                 "store_opened",
                 [
                     "temporary_files_removed": .int(findings.temporaryFilesRemoved),
-                    "blobs_removed": .int(findings.blobsRemoved), "blobs_missing": .int(findings.blobsMissing),
+                    "blobs_removed": .int(findings.blobsRemoved), "blobs_missing": .int(findings.missing.count),
                     "partial_files_removed": .int(partialFindings.filesRemoved),
                     "partial_uploads_removed": .int(partialFindings.uploadsRemoved),
                 ]
@@ -55,6 +58,7 @@ enum FilesMain {
             router.mount(MetadataRoutes(files, authenticate: authenticate, log: process.log))
             router.mount(InternalRoutes(files))
             process.background("upload_sweep") { await uploads.keepUp() }
+            process.background("collection") { await collector.keepUp() }
             // 4. Serve until the signal; the store is closed last.
             let checks = [
                 HealthCheck("index") { try await files.index.ping() },

@@ -66,6 +66,41 @@ package actor Database {
         return database
     }
 
+    /// Opens a copy of a replicated database, under the first free one of the names `name-1.db`, `name-2.db` …
+    ///
+    /// - Parameters:
+    ///   - directory: Where the copies of all processes of this machine lie.
+    ///   - name: The database's.
+    ///   - migrations: Every step ever released, oldest first.
+    ///   - log: The history.
+    /// - Throws: As `open`.
+    package static func openCopy(
+        in directory: String,
+        name: String,
+        migrations: [Migration],
+        log: any ChangeLog
+    ) async throws -> Database {
+        for number in 1..<copiesMax {
+            do {
+                return try await open(
+                    path: "\(directory)/\(name)-\(number).db",
+                    migrations: migrations,
+                    ownership: .exclusiveOwner(advice: ""),
+                    log: log
+                )
+            } catch StorageError.owned {}
+        }
+        return try await open(
+            path: "\(directory)/\(name)-\(copiesMax).db",
+            migrations: migrations,
+            ownership: .exclusiveOwner(advice: "\(copiesMax) processes have copies here; give some another data_dir."),
+            log: log
+        )
+    }
+
+    /// Copies of one database in one directory.
+    private static let copiesMax = 64
+
     private init(path: String, waitingMax: Int) {
         self.path = path
         self.waitingMax = waitingMax

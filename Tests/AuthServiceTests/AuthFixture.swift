@@ -138,3 +138,14 @@ struct Answer {
     var names: Set<String> { Set(object.keys) }
     var code: String? { string("code") }
 }
+
+extension SQLiteAuthStore {
+    /// A store in `directory`, of the engine that the run is for; a second one there is another instance's.
+    static func open(
+        directory: String,
+        revocationsKept: Int = revocationsKeptDefault
+    ) async throws -> SQLiteAuthStore {
+        let database = try await StoreEngine.open(directory + "/auth.db", migrations: AuthSchema.migrations)
+        return SQLiteAuthStore(database, revocationsKept: revocationsKept)
+    }
+}

@@ -1,9 +1,14 @@
 """Clients that other people wrote, run as programs: curl, node with `ws`, wscat."""
 
+import http.client
+import io
 import json
 import os
 import pathlib
 import subprocess
+import tempfile
+
+from http_client import Response
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -39,16 +44,42 @@ class CurlAnswer:
         return json.loads(self.body)
 
 
-def curl(*arguments):
+def curl(*arguments, timeout=90):
     """Runs curl with these arguments; returns status, content type and body."""
     result = subprocess.run(
         ["curl", "-sS", "--noproxy", "*", "-m", "60", "-w", "\n%{http_code} %{content_type}", *arguments],
-        capture_output=True, timeout=90, stdin=subprocess.DEVNULL,
+        capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL,
     )
     assert result.returncode == 0, result.stderr
     body, _, trailer = result.stdout.rpartition(b"\n")
     status, _, content_type = trailer.decode().partition(" ")
     return CurlAnswer(int(status), content_type, body)
+
+
+def curl_request(port, method, path, headers, body=None):
+    """One request by curl, answered as by `http_client`. `None` leaves out a field, a list gives it several times."""
+    fields = []
+    for name, value in headers.items():
+        if value is None:
+            fields.append(f"{name}:")
+            continue
+        values = [value] if isinstance(value, str) else value
+        fields += [f"{name}: {one}" if one else f"{name};" for one in values]
+    command = ["curl", "-sS", "--noproxy", "*", "-m", "60", "--path-as-is", "-D", "-", "-H", "Expect:"]
+    command += ["--head"] if method == "HEAD" else ["-X", method]
+    for field in fields:
+        command += ["-H", field]
+    if body is not None:
+        command += ["--data-binary", "@-"]
+    with tempfile.NamedTemporaryFile() as output:
+        result = subprocess.run(
+            [*command, "-o", output.name, f"http://127.0.0.1:{port}{path}"], input=body or b"", capture_output=True,
+            timeout=90,
+        )
+        assert result.returncode == 0, result.stderr
+        content = output.read() if method != "HEAD" else b""
+    status, _, lines = result.stdout.partition(b"\r\n")
+    return Response(int(status.split()[1]), http.client.parse_headers(io.BytesIO(lines)), content)
 
 
 def node_client(url, *frames, until="Ack"):

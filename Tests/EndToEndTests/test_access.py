@@ -3,7 +3,6 @@
 Each cell of the table is a request through nginx with an account, a session and things of its own.
 """
 
-import pathlib
 import re
 import secrets
 
@@ -11,8 +10,9 @@ import pytest
 
 from accounts import FILE, Accounts, random_name, random_password
 from http_client import assert_problem, filled, request
+from routes import registered, registered_publicly, route_of
 from routing import FLOOR_SETTINGS, act, set_status, write
-from stack import ROOT, SERVICES
+from stack import SERVICES
 from tokens import token
 
 EXCHANGE_SECRET = secrets.token_hex(32)
@@ -285,32 +285,8 @@ def test_each_role_may_do_what_the_table_says(scene, row):
 # The table is whole: it is compared with what the services' sources register.
 
 
-def registered(service):
-    """The routes that a service's sources add, as (method, pattern)."""
-    found = set()
-    for file in sorted((pathlib.Path(ROOT) / "Services" / service).rglob("*.swift")):
-        text = file.read_text()
-        calls = re.findall(r'router\.add\(\s*\.(\w+),\s*(prefix \+ )?"([^"]+)"', text)
-        assert len(calls) == text.count("router.add("), f"{file} adds a route in a way that is not understood here"
-        prefixes = re.findall(r"for prefix in \[(.*)\]", text)
-        for method, prefixed, pattern in calls:
-            before = re.findall(r'"([^"]+)"', prefixes[0]) if prefixed else [""]
-            found |= {(method.upper(), prefix + pattern) for prefix in before}
-    return found
-
-
 def public_routes():
-    found = {route for service in SERVICES for route in registered(service)}
-    return {(method, pattern) for method, pattern in found if not pattern.startswith("/internal/")}
-
-
-def route_of(method, path, routes):
-    """The route that takes a request: literals go before parameters."""
-    def fits(pattern):
-        return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", pattern), path.split("?")[0])
-
-    fitting = [pattern for known, pattern in routes if known == method and fits(pattern)]
-    return (method, min(fitting, key=lambda pattern: pattern.count("{"))) if fitting else None
+    return {route for service in SERVICES for route in registered_publicly(service)}
 
 
 def test_no_route_is_missing_in_the_table():

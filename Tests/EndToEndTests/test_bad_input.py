@@ -2,7 +2,6 @@
 
 import base64
 import json
-import socket
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -172,24 +171,6 @@ def test_a_file_over_the_limit_is_refused_and_leaves_nothing(stack, customer):
     assert_problem(answer, 413, "too_large")
     big = [path for path in (stack.directory / "data").rglob("*") if path.is_file() and path.stat().st_size > 1 << 25]
     assert big == []
-
-
-def test_an_upload_that_breaks_off_leaves_nothing(stack, customer):
-    files = lambda: {path for path in (stack.directory / "data").rglob("*") if path.is_file()}
-    before = files()
-    with socket.create_connection(("127.0.0.1", stack.port)) as connection:
-        connection.sendall(
-            b"POST /api/files/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-            b"X-Session-Id: " + customer["session_id"].encode() + b"\r\nContent-Length: 1000000\r\n\r\n"
-            b'{"file_name":"a.bin","file_type":"text/plain","file_data":"' + b"QUFB" * 20000
-        )
-    from waiting import until
-
-    def settled():
-        new = {path for path in files() - before if not path.name.endswith(("-wal", "-shm", "-journal"))}
-        return not new
-
-    until(settled, "the partial upload is gone", timeout=15)
 
 
 @pytest.mark.parametrize("path", [

@@ -3,16 +3,11 @@
 The forms are made by curl and by this module, byte by byte; the images by Pillow.
 """
 
-import base64
-import contextlib
 import hashlib
-import io
 import itertools
 import json
 import os
 import secrets
-import socket
-import subprocess
 
 import pytest
 from PIL import Image
@@ -20,6 +15,10 @@ from PIL import Image
 from commands import curl
 from http_client import assert_problem, request
 from stack import stack_with
+from uploads import (
+    UPLOAD, created, metadata, nothing_stored, on_disk, part, patched, picture, send_base64, send_file, send_form,
+    signed_url, stored, uploaded,
+)
 from waiting import until
 
 MIB = 1 << 20
@@ -28,7 +27,6 @@ SETTINGS = {
     "files.user_bytes_max": USER_BYTES_MAX, "files.user_files_max": USER_FILES_MAX,
     "files.image_bytes_max": IMAGE_BYTES_MAX, "files.file_bytes_max": FILE_BYTES_MAX,
 }
-UPLOAD = "/api/files/upload"
 
 
 @pytest.fixture(scope="module")
@@ -42,76 +40,43 @@ def session(customers):
     return next(customers)["session_id"]
 
 
-def part(name, content, file_name=None, content_type=None):
-    head = f'Content-Disposition: form-data; name="{name}"'
-    if file_name is not None:
-        head += f'; filename="{file_name}"'
-    if content_type is not None:
-        head += f"\r\nContent-Type: {content_type}"
-    return head.encode() + b"\r\n\r\n" + content
-
-
-def send_form(stack, session, *parts, boundary="----b", end=True):
-    body = b"".join(b"--" + boundary.encode() + b"\r\n" + one + b"\r\n" for one in parts)
-    body += f"--{boundary}--\r\n".encode() if end else b""
-    return stack.http(
-        "POST", UPLOAD, body=body, session=session,
-        headers={"Content-Type": f"multipart/form-data; boundary={boundary}"},
-    )
-
-
-def send_file(stack, session, content, file_name="a.bin", content_type="application/octet-stream"):
-    return send_form(stack, session, part("file", content, file_name, content_type))
-
-
-def send_base64(stack, session, content, file_name="a.bin", content_type="application/octet-stream"):
-    return stack.http("POST", UPLOAD, session=session, json={
-        "file_name": file_name, "file_type": content_type, "file_data": base64.b64encode(content).decode(),
-    })
-
-
-def stored(answer):
-    assert answer.status == 201, answer
-    return answer.json
-
-
-def on_disk(stack):
-    """The names of the blobs, and of what is being written."""
-    root = stack.directory / "data/files"
-    blobs = {path.name for path in (root / "blobs").glob("??/*")}
-    return blobs, {path.name for path in (root / "temporary").iterdir()}
-
-
-@contextlib.contextmanager
-def nothing_stored(stack):
-    before = on_disk(stack)
-    yield
-    assert on_disk(stack) == before
-
-
 # Forms
 
 
-def test_form_and_base64_give_the_same_document_and_one_blob(stack, session, tmp_path):
-    content = os.urandom(3_000_000)
+def test_every_way_gives_the_same_document_and_one_blob(stack, session, tmp_path):
+    content = os.urandom(1_800_000)
     file = tmp_path / "数据 1.bin"
     file.write_bytes(content)
     by_curl = curl(
         f"http://127.0.0.1:{stack.port}{UPLOAD}", "-H", f"X-Session-Id: {session}", "-F", f"file=@{file}",
     )
     assert by_curl.status == 201, by_curl.body
-    documents = [by_curl.json, stored(send_base64(stack, session, content, file.name))]
-    assert documents[0]["file_id"] != documents[1]["file_id"]
+    in_parts = created(stack, session, len(content), **{"Upload-Metadata": metadata(filename=file.name)})
+    for start in (0, 1_000_000):
+        piece = content[start:start + 1_000_000]
+        assert patched(stack, session, in_parts, start, piece).status == 204
+    documents = [
+        by_curl.json, stored(send_base64(stack, session, content, file.name)), uploaded(stack, session, in_parts),
+    ]
+    assert len({document["file_id"] for document in documents}) == 3
     digest = hashlib.sha256(content).hexdigest()
     for document in documents:
         assert stack.http("GET", document["url"], session=session).body == content
-        del document["file_id"], document["url"]
-    assert documents[0] == documents[1] == {
-        "file_type": "File", "file_name": "数据 1.bin", "content_type": "application/octet-stream",
-        "size": len(content), "sha256": digest,
-    }
+        assert {name: value for name, value in document.items() if name not in ("file_id", "url")} == {
+            "file_type": "File", "file_name": "数据 1.bin", "content_type": "application/octet-stream",
+            "size": len(content), "sha256": digest,
+        }
     blobs, temporary = on_disk(stack)
     assert digest in blobs and not temporary
+    assert len(list((stack.directory / "data/files").rglob(digest))) == 1
+    # The blob lives as long as one of them does.
+    first, second, last = documents
+    for document in (last, first):
+        assert stack.http("DELETE", f"/api/files/{document['file_id']}", session=session).status == 204
+        assert_problem(stack.http("GET", document["url"], session=session), 404, "file_not_found")
+        assert stack.http("GET", second["url"], session=session).body == content
+    assert stack.http("DELETE", f"/api/files/{second['file_id']}", session=session).status == 204
+    assert digest not in on_disk(stack)[0]
 
 
 def test_curl_sends_fields_quotes_and_chunks(stack, session, tmp_path):
@@ -160,18 +125,6 @@ def test_a_form_of_lf_only_and_one_without_a_boundary_are_refused(stack, session
         assert_problem(answer, 400, "malformed_multipart")
 
 
-def test_a_client_that_vanishes_leaves_nothing(stack, session):
-    before = on_disk(stack)
-    with socket.create_connection(("127.0.0.1", stack.port), timeout=10) as client:
-        client.sendall(
-            b"POST " + UPLOAD.encode() + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
-            b"Content-Type: multipart/form-data; boundary=b\r\nX-Session-Id: " + session.encode() + b"\r\n\r\n"
-            b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + b"x" * 200_000
-        )
-        until(lambda: on_disk(stack)[1], "a part of it is on the disk")
-    until(lambda: on_disk(stack) == before, "it is gone again")
-
-
 # Limits
 
 
@@ -211,38 +164,7 @@ def test_a_user_has_so_many_bytes_and_files(stack, customers):
     assert_problem(send_file(stack, session, b"x"), 413, "quota_exceeded", str(USER_FILES_MAX))
 
 
-def test_a_full_disk_is_507_and_leaves_nothing(tmp_path):
-    store = tmp_path / "small"
-    store.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(store)], capture_output=True).returncode:
-        pytest.skip("a small file system needs the right to mount one")
-    try:
-        with stack_with({"files.directory": str(store)}) as small:
-            session = small.sessions(1, 0)[0][0]["session_id"]
-            blobs = lambda: [path for path in store.rglob("*") if path.is_file() and path.stat().st_size > 100]
-            kept = stored(send_file(small, session, os.urandom(3 * MIB)))
-            before = blobs()
-            for send in (send_file, send_base64):
-                assert_problem(send(small, session, os.urandom(10 * MIB)), 507, "storage_full")
-            assert blobs() == before
-            assert stack_body(small, kept, session) == kept["sha256"]
-            stored(send_file(small, session, os.urandom(3 * MIB)))
-    finally:
-        subprocess.run(["umount", "--lazy", str(store)], check=True)
-
-
-def stack_body(stack, document, session):
-    return hashlib.sha256(stack.http("GET", document["url"], session=session).body).hexdigest()
-
-
 # Images
-
-
-def picture(kind, **options):
-    data = io.BytesIO()
-    mode = "RGBA" if options.pop("alpha", False) else "RGB"
-    Image.new(mode, (301, 200), (10, 200, 30)).save(data, kind, **options)
-    return data.getvalue()
 
 
 def exif(orientation):
@@ -285,20 +207,12 @@ def customers_of_pictures(customers):
 # Signed URLs
 
 
-def signed_url(stack, document, session):
-    answer = stack.http("POST", f"/api/files/{document['file_id']}/url", session=session)
-    assert answer.status == 200, answer
-    url = answer.json["url"]
-    stack.secrets.add(url.rpartition("signature=")[2])
-    return url
-
-
 def test_an_img_tag_reads_a_signed_url_without_a_session(stack, customers):
     session, other = next(customers)["session_id"], next(customers)["session_id"]
     content = picture("PNG")
     document = stored(send_file(stack, session, content, "图片 1.png"))
     assert_problem(stack.http("POST", f"/api/files/{document['file_id']}/url", session=other), 404, "file_not_found")
-    url = signed_url(stack, document, session)
+    url = signed_url(stack, document["file_id"], session)
     assert url.startswith(document["url"] + "?expires=")
     shown = curl(f"http://127.0.0.1:{stack.port}{url}", "-H", "Referer: http://elsewhere.example/")
     assert shown.status == 200 and shown.content_type == "image/png" and shown.body == content
@@ -325,7 +239,7 @@ def test_signed_urls_expire_and_survive_a_restart_of_the_service():
         short.files.stop()
         short.files.start()
         assert key.read_bytes() == before
-        url = signed_url(short, document, session)
+        url = signed_url(short, document["file_id"], session)
         expired = lambda: request(short.ports["files"], "GET", url).status == 403
         until(expired, "the URL has expired", timeout=15)
         wrong = short.http("GET", url[:-1])
@@ -339,7 +253,7 @@ def test_a_key_of_ones_own_signs_urls():
         own.secrets.add(secret)
         session = own.sessions(1, 0)[0][0]["session_id"]
         document = stored(send_file(own, session, b"hello"))
-        assert own.http("GET", signed_url(own, document, session)).body == b"hello"
+        assert own.http("GET", signed_url(own, document["file_id"], session)).body == b"hello"
         assert not (own.directory / "data/files/url.key").exists()
 
 

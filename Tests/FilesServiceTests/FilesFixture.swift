@@ -1,11 +1,13 @@
 import Contracts
 import Core
 import Foundation
+import Glibc
 import HTTP
 import ServiceKit
 import Storage
 import Synchronization
 import TestSupport
+import Testing
 
 @testable import FilesService
 
@@ -135,6 +137,9 @@ struct FilesFixture {
     /// The files of unfinished uploads on the disk.
     func partialFilesOnDisk() throws -> [String] { try SystemCall.names(in: directory.file("store/uploads")) }
 
+    /// Where a blob lies.
+    func path(ofBlob sha256: String) -> String { directory.file("store/blobs/\(sha256.prefix(2))/\(sha256)") }
+
     /// The blobs and the temporary files on the disk.
     func filesOnDisk() throws -> (blobs: [String], temporary: [String]) {
         let root = directory.file("store")
@@ -174,3 +179,13 @@ final class HeldBody: BodySource {
 }
 
 let jpeg: [UInt8] = [0xFF, 0xD8, 0xFF, 0xE0, 0x00, 0x10] + Array("JFIF".utf8) + (0..<2000).map { UInt8($0 & 0xFF) }
+
+/// Makes or replaces a file as somebody else left it.
+func write(_ path: String, _ bytes: [UInt8] = [], modifiedAt time: Timestamp = .now()) {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    #expect(descriptor >= 0 && Glibc.write(descriptor, bytes, bytes.count) == bytes.count)
+    close(descriptor)
+    let modified = timespec(tv_sec: Int(time.milliseconds / 1000), tv_nsec: 0)
+    var times = [modified, modified]
+    #expect(utimensat(AT_FDCWD, path, &times, 0) == 0)
+}

@@ -20,14 +20,16 @@ struct LiveFilesTests {
         let port: UInt16
         let directory: TemporaryDirectory
 
-        init(base64BytesMax: Int = 4 << 20) async throws {
+        init(base64BytesMax: Int = 4 << 20, bodyIdleTimeout: Duration = .seconds(60)) async throws {
             fixture = try await FilesFixture(base64BytesMax: base64BytesMax)
             directory = try TemporaryDirectory()
             loops = try EventLoopGroup(count: 1)
             let address = try #require(SocketAddress(host: "127.0.0.1", port: 0))
             let router = fixture.router
+            var configuration = HTTPServerConfiguration(address: address)
+            configuration.bodyIdleTimeout = bodyIdleTimeout
             server = HTTPServer(
-                configuration: HTTPServerConfiguration(address: address),
+                configuration: configuration,
                 loops: loops,
                 log: Log(service: "files", level: .error)
             ) { await router.respond(to: $0) }
@@ -117,6 +119,38 @@ struct LiveFilesTests {
         }
         let disk = try live.fixture.filesOnDisk()
         #expect(disk.blobs.isEmpty && disk.temporary.isEmpty)
+        await live.stop()
+    }
+
+    @Test("an upload that stalls is 408, and what is left of it is a part by tus alone")
+    func stalled() async throws {
+        let live = try await Live(bodyIdleTimeout: .milliseconds(300))
+        let path = try await live.fixture.begun(300_000)
+        let part = "Tus-Resumable: 1.0.0\r\nContent-Type: application/offset+octet-stream\r\n"
+        let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n"
+        let requests = [
+            ("POST /api/files/upload", "Content-Type: application/json\r\n", #"{"file_data":""#),
+            ("POST /api/files/upload", "Content-Type: multipart/form-data; boundary=b\r\n", form),
+            ("POST /api/files/uploads", part + "Upload-Length: 300000\r\n", ""),
+            ("PATCH \(path)", part + "Upload-Offset: 0\r\n", ""),
+        ]
+        for (line, fields, start) in requests {
+            let client = try await RawClient(port: live.port)
+            try await client.send(
+                "\(line) HTTP/1.1\r\nHost: h\r\nX-Session-Id: anna\r\n\(fields)Content-Length: 300000\r\n\r\n"
+                    + start + String(repeating: "A", count: 200_000)
+            )
+            #expect(try await client.receiveResponse().head.status == 408, "\(line)")
+            let isClean = try await eventually {
+                let disk = try live.fixture.filesOnDisk()
+                return disk.blobs.isEmpty && disk.temporary.isEmpty
+            }
+            #expect(isClean, "\(line)")
+        }
+        let uploads = try SystemCall.names(in: live.fixture.directory.file("store") + "/uploads")
+        #expect(uploads == path.split(separator: "/").suffix(1).map(String.init))
+        let head = await live.fixture.tus(.head, path)
+        #expect((1...200_000).contains(head.headers["Upload-Offset"].flatMap { Int($0) } ?? 0))
         await live.stop()
     }
 

@@ -88,6 +88,60 @@ struct PartialUploadTests {
         #expect(try fixture.partialFilesOnDisk().isEmpty)
     }
 
+    @Test("a crash between blob and record leaves nothing that a resumed upload could change in other files")
+    func sharedBlob() async throws {
+        let directory = try TemporaryDirectory()
+        let bytes = noise(50_000)
+        var path = ""
+        var other = ""
+        do {
+            let fixture = try await FilesFixture(in: directory)
+            other = try await fixture.stored(bytes, as: FilesFixture.otherCustomer).url
+            path = try await fixture.begun(bytes.count)
+            let uploads = PartialUploads(
+                fixture.store,
+                index: CrashingIndex(base: fixture.uploads.index),
+                slots: UploadSlots(perUserMax: 1, totalMax: 1),
+                log: fixture.store.log
+            )
+            let part = PartialUploads.Part(
+                offset: 0,
+                checksum: try TusChecksum(checksum("sha256", bytes)),
+                body: RequestBody(bytes)
+            )
+            await #expect(throws: CrashingIndex.Crash.self) {
+                _ = try await uploads.receive(part, of: id(path), by: FilesFixture.customer)
+            }
+            await fixture.database.close()
+        }
+        let fixture = try await FilesFixture(in: directory)
+        _ = try await fixture.store.repair()
+        _ = try await fixture.uploads.repair()
+        // Its client sends something else now.
+        _ = await fixture.patch(path, at: 0, [UInt8](repeating: 0, count: bytes.count))
+        let response = await fixture.send(.get, other, as: FilesFixture.otherCustomer)
+        #expect(try await fixture.bytes(of: response) == bytes)
+        #expect(await fixture.offset(path) == String(bytes.count))
+        #expect(try await fixture.document(try await fixture.file(path)).sha256 == Hex.encode(SHA256.hash(bytes)))
+    }
+
+    @Test("what comes without a checksum behind a broken-off part counts at once")
+    func afterBrokenChecksum() async throws {
+        let fixture = try await FilesFixture()
+        let path = try await fixture.begun(100_000)
+        #expect(await fixture.patch(path, at: 0, noise(100)).status == .noContent)
+        let expiry = Timestamp.now().advanced(byMilliseconds: 60_000)
+        try await fixture.uploads.index.update(id(path), expiresAt: expiry, verifiedLength: 50)
+        let body = HeldBody()
+        async let response = fixture.patch(path, at: 50, RequestBody(body, announcedLength: nil))
+        for await _ in body.started { break }
+        #expect(try await fixture.uploads.index.upload(id(path))?.verifiedLength == nil)
+        body.continuation.yield(noise(10))
+        body.continuation.finish()
+        #expect(await response.status == .noContent)
+        #expect(await fixture.offset(path) == "60")
+    }
+
     @Test("start removes files without an upload and uploads without a file")
     func repair() async throws {
         let fixture = try await FilesFixture()

@@ -1,6 +1,7 @@
 import Core
 import Crypto
 import HTTP
+import ServiceKit
 import Synchronization
 import Testing
 
@@ -90,3 +91,49 @@ func checksum(_ algorithm: String, _ bytes: [UInt8]) -> String {
 
 /// Bytes that look like nothing.
 func noise(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 7) } }
+
+/// An index of a process that dies when it would record a file: nothing after that happens.
+struct CrashingIndex: PartialUploadIndex {
+    struct Crash: Error {}
+
+    let base: any PartialUploadIndex
+    private let hasCrashed = Flag()
+
+    private final class Flag: Sendable { let isSet = Atomic<Bool>(false) }
+
+    init(base: any PartialUploadIndex) { self.base = base }
+
+    private func run<Value>(_ body: () async throws -> Value) async throws -> Value {
+        guard !hasCrashed.isSet.load(ordering: .relaxed) else { throw Crash() }
+        return try await body()
+    }
+
+    func insert(_ upload: PartialUpload, within limits: UploadLimits) async throws {
+        try await run { try await base.insert(upload, within: limits) }
+    }
+
+    func upload(_ id: String) async throws -> PartialUpload? { try await run { try await base.upload(id) } }
+
+    func update(_ id: String, expiresAt: Timestamp, verifiedLength: Int?) async throws {
+        try await run { try await base.update(id, expiresAt: expiresAt, verifiedLength: verifiedLength) }
+    }
+
+    func complete(_ record: FileRecord, within limits: UploadLimits, expiresAt: Timestamp) async throws {
+        hasCrashed.isSet.store(true, ordering: .relaxed)
+        throw Crash()
+    }
+
+    func markRemoved(_ id: String) async throws { try await run { try await base.markRemoved(id) } }
+
+    func removeUpload(_ id: String) async throws { try await run { try await base.removeUpload(id) } }
+
+    func expiredUploads(at time: Timestamp, countMax: Int) async throws -> [String] {
+        try await run { try await base.expiredUploads(at: time, countMax: countMax) }
+    }
+
+    func removeUploads(expiredBefore time: Timestamp, countMax: Int) async throws -> Int {
+        try await run { try await base.removeUploads(expiredBefore: time, countMax: countMax) }
+    }
+
+    func openUploads() async throws -> Set<String> { try await run { try await base.openUploads() } }
+}

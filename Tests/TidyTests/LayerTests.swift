@@ -14,9 +14,11 @@ struct LayerTests {
         "Redis": ["Core", "Net"],
         "Contracts": ["Core"],
         "Transport": ["Core", "Crypto", "HTTP", "WebSocket", "Net", "CLinux"],
-        "ServiceKit": ["Core", "Crypto", "HTTP", "Net", "Transport", "Contracts"],
+        "ServiceKit": [
+            "Core", "Crypto", "HTTP", "Net", "Redis", "RedisStorage", "Storage", "Transport", "Contracts",
+        ],
         "RedisStorage": ["Core", "Net", "Redis", "Storage"],
-        "TestSupport": ["Core", "HTTP", "Net", "Redis", "Transport", "Storage"],
+        "TestSupport": ["Core", "HTTP", "Net", "Redis", "RedisStorage", "Transport", "Storage"],
     ]
     private static let kit: Set<String> = [
         "Core", "Crypto", "HTTP", "Net", "Storage", "Contracts", "Transport", "ServiceKit",

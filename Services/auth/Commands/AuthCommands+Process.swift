@@ -69,7 +69,7 @@ extension AuthCommands {
         _ body: @Sendable (AuthCommands) async throws -> Void
     ) async throws {
         let config = try AuthConfig(process.settings)
-        let store = try await config.openStore()
+        let store = try await AuthConfig.openStore(process)
         let commands = AuthCommands(
             store: store,
             hasher: try config.makeHasher(),

@@ -2,9 +2,9 @@ import Core
 import Crypto
 import Storage
 
-/// Accounts, sessions and the audit trail in one SQLite file.
+/// Accounts, sessions and the audit trail in one SQLite database, a file or a copy of what several instances share.
 ///
-/// The service's commands may have it open at the same time.
+/// The service's commands, or the other instances, have it open at the same time.
 final class SQLiteAuthStore: AuthStore {
     let database: Database
     let revocationsKept: Int
@@ -12,18 +12,12 @@ final class SQLiteAuthStore: AuthStore {
     /// The newest entries of the feed that stay; who is further behind verifies everything again.
     static let revocationsKeptDefault = 10_000
 
-    private init(_ database: Database, revocationsKept: Int) {
+    /// - Parameters:
+    ///   - database: Opened with `AuthSchema.migrations`.
+    ///   - revocationsKept: The newest entries of the feed that stay.
+    init(_ database: Database, revocationsKept: Int = revocationsKeptDefault) {
         self.database = database
         self.revocationsKept = revocationsKept
-    }
-
-    /// Opens `<directory>/auth.db`, making and migrating it as needed.
-    static func open(
-        directory: String,
-        revocationsKept: Int = revocationsKeptDefault
-    ) async throws -> SQLiteAuthStore {
-        let database = try await Database.open(path: directory + "/auth.db", migrations: AuthSchema.migrations)
-        return SQLiteAuthStore(database, revocationsKept: revocationsKept)
     }
 
     func ping() async throws { try await database.read { db in _ = try db.pragma("user_version") } }

@@ -98,13 +98,12 @@ final class BlobStore: Sendable {
     /// Removes a blob; one that is not there is no error.
     ///
     /// Readers that have it open keep it.
-    func remove(sha256: String) async throws {
+    ///
+    /// - Returns: Whether it was there.
+    @discardableResult
+    func remove(sha256: String) async throws -> Bool {
         let path = path(sha256)
-        try await onDisk {
-            do {
-                try SystemCall.check("unlink", path) { unlink(path) }
-            } catch FilesError.systemCall(_, _, ENOENT) {}
-        }
+        return try await onDisk { try SystemCall.unlinkIfPresent(path) }
     }
 
     /// The blobs of one shard.
@@ -112,27 +111,40 @@ final class BlobStore: Sendable {
         let path = "\(directory)/blobs/\(shard)"
         return try await onDisk {
             try SystemCall.names(in: path).compactMap { name in
-                var status = stat()
-                guard name.utf8.count == 64, stat("\(path)/\(name)", &status) == 0 else { return nil }
-                let milliseconds = Int64(status.st_mtim.tv_sec) * 1000 + Int64(status.st_mtim.tv_nsec) / 1_000_000
-                return Entry(sha256: name, modifiedAt: Timestamp(milliseconds: milliseconds))
+                guard name.utf8.count == 64, let status = try SystemCall.status("\(path)/\(name)") else { return nil }
+                return Entry(sha256: name, modifiedAt: SystemCall.modifiedAt(status))
             }
         }
     }
 
-    /// Removes what interrupted uploads have left; only before the first upload.
+    /// Whether there is such a blob.
+    func has(sha256: String) async throws -> Bool {
+        let path = path(sha256)
+        return try await onDisk { try SystemCall.status(path) != nil }
+    }
+
+    /// Removes what interrupted uploads have left.
     ///
+    /// - Parameter bound: Files that are not older are left alone; `nil`, before the first upload only: none is.
     /// - Returns: How many files.
-    func removeTemporaryFiles() async throws -> Int {
+    func removeTemporaryFiles(modifiedBefore bound: Timestamp? = nil) async throws -> Int {
         let path = directory + "/temporary"
         return try await onDisk {
-            let names = try SystemCall.names(in: path)
-            for name in names { try SystemCall.check("unlink", name) { unlink("\(path)/\(name)") } }
-            return names.count
+            var removed = 0
+            for name in try SystemCall.names(in: path) {
+                let path = "\(path)/\(name)"
+                if let bound, let status = try SystemCall.status(path), SystemCall.modifiedAt(status) >= bound {
+                    continue
+                }
+                if try SystemCall.unlinkIfPresent(path) { removed += 1 }
+            }
+            return removed
         }
     }
 
-    /// Makes and removes a file, to see whether uploads could be stored.
+    /// Makes and removes a file, to see whether the directory is there for us.
+    ///
+    /// A full disk is no failure: downloads and deletions go on.
     func checkWritable() async throws {
         let path = makeTemporaryPath()
         try await onDisk {
@@ -143,7 +155,7 @@ final class BlobStore: Sendable {
                 close(descriptor)
                 unlink(path)
             }
-            try SystemCall.check("write", path) { write(descriptor, "x", 1) }
+            do { try SystemCall.check("write", path) { write(descriptor, "x", 1) } } catch FilesError.storageFull {}
         }
     }
 
@@ -173,8 +185,12 @@ final class BlobStore: Sendable {
     private static func makeDirectories(_ directory: String) throws {
         var parent = directory.hasPrefix("/") ? "/" : ""
         for part in directory.split(separator: "/") {
-            parent += part + "/"
-            try SystemCall.makeDirectory(parent)
+            let path = parent + part + "/"
+            // Else a power loss could take the whole store with its name.
+            if try SystemCall.makeDirectory(path) {
+                try SystemCall.synchronizeDirectory(parent.isEmpty ? "." : parent)
+            }
+            parent = path
         }
         for name in ["temporary", "uploads", "blobs"] + shards.map({ "blobs/\($0)" }) {
             try SystemCall.makeDirectory("\(directory)/\(name)")

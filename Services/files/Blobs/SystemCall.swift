@@ -1,3 +1,4 @@
+import Core
 import Glibc
 
 /// File system calls with their failures as errors.
@@ -30,10 +31,44 @@ enum SystemCall {
     }
 
     /// Makes a directory for the owner only, unless it is there.
-    static func makeDirectory(_ path: String) throws {
+    ///
+    /// - Returns: Whether it was not.
+    @discardableResult
+    static func makeDirectory(_ path: String) throws -> Bool {
         do {
             try check("mkdir", path) { mkdir(path, 0o700) }
-        } catch FilesError.systemCall(_, _, EEXIST) {}
+            return true
+        } catch FilesError.systemCall(_, _, EEXIST) {
+            return false
+        }
+    }
+
+    /// Removes a file.
+    ///
+    /// - Returns: Whether it was there.
+    static func unlinkIfPresent(_ path: String) throws -> Bool {
+        do {
+            try check("unlink", path) { unlink(path) }
+            return true
+        } catch FilesError.systemCall(_, _, ENOENT) {
+            return false
+        }
+    }
+
+    /// What the system says of a file; `nil` if it is not there.
+    static func status(_ path: String) throws -> stat? {
+        var status = stat()
+        do {
+            try check("stat", path) { stat(path, &status) }
+            return status
+        } catch FilesError.systemCall(_, _, ENOENT) {
+            return nil
+        }
+    }
+
+    /// When a file's content was changed last.
+    static func modifiedAt(_ status: stat) -> Timestamp {
+        Timestamp(milliseconds: Int64(status.st_mtim.tv_sec) * 1000 + Int64(status.st_mtim.tv_nsec) / 1_000_000)
     }
 
     /// Makes the names in a directory durable.

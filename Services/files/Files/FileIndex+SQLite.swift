@@ -71,12 +71,51 @@ struct SQLiteFileIndex: FileIndex {
     ]
 
     let database: Database
+    private let reserve: DiskReserve
 
     /// - Parameter database: Opened with `migrations`.
-    init(_ database: Database) { self.database = database }
+    init(_ database: Database) {
+        self.database = database
+        reserve = DiskReserve(path: database.path + ".reserve")
+    }
+
+    // MARK: - On a full disk
+
+    /// Keeps some room for deletions, if there is any.
+    func fillReserve() async {
+        guard !reserve.isFilled else { return }
+        // On the database's queue, since it is written to the disk.
+        try? await database.withConnection { _ in reserve.fill() }
+    }
+
+    /// Makes a change that takes room.
+    ///
+    /// - Throws: `FilesError.storageFull` when there is none; nothing is stored then.
+    @discardableResult
+    func add<Value: Sendable>(_ body: @Sendable (Connection) throws -> Value) async throws -> Value {
+        do { return try await database.write(body) } catch let error as SQLiteError where error.isFull {
+            throw FilesError.storageFull
+        }
+    }
+
+    /// Makes a change that gives room back, with what is kept for it when there is none.
+    @discardableResult
+    func release<Value: Sendable>(_ body: @Sendable (Connection) throws -> Value) async throws -> Value {
+        await fillReserve()
+        do { return try await database.write(body) } catch let error as SQLiteError where error.isFull {
+            try await database.withConnection { db in
+                reserve.give()
+                // The log is used from its beginning again once all of it is in the file.
+                _ = try? db.checkpoint(.restart)
+            }
+            return try await add(body)
+        }
+    }
+
+    // MARK: - Files
 
     func insert(_ record: FileRecord, within limits: UploadLimits) async throws {
-        try await database.write { db in try Self.insert(record, within: limits, db) }
+        try await add { db in try Self.insert(record, within: limits, db) }
     }
 
     /// Counts and stores in the transaction in hand.
@@ -135,7 +174,7 @@ struct SQLiteFileIndex: FileIndex {
     }
 
     func grant(_ id: String, to userIDs: [String], source: String) async throws -> Bool {
-        try await database.write { db in
+        try await add { db in
             guard try db.first("SELECT 1 FROM file WHERE file_id = ?", id, read: { _ in true }) != nil else {
                 return false
             }
@@ -152,13 +191,13 @@ struct SQLiteFileIndex: FileIndex {
     }
 
     func revoke(_ id: String, source: String) async throws {
-        _ = try await database.write { db in
+        try await release { db in
             try db.run("DELETE FROM file_grant WHERE file_id = ? AND source = ?", id, source)
         }
     }
 
     func remove(_ id: String) async throws -> Bool? {
-        try await database.write { db in
+        try await release { db in
             guard let sha256 = try db.first("SELECT sha256 FROM file WHERE file_id = ?", id, read: { $0.string(0) })
             else { return nil }
             try db.run("DELETE FROM file WHERE file_id = ?", id)

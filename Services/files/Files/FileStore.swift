@@ -5,14 +5,15 @@ import ServiceKit
 /// Files as users know them: the index and the blobs together, and who may do what.
 ///
 /// A blob is on the disk before its record is, and goes after its last record has gone, so that a record always has
-/// its blob. A crash in between leaves a blob without a record, which the next start removes.
+/// its blob. A crash in between leaves a blob without a record, which the next start removes; `FileCollector` looks for
+/// what is left otherwise.
 struct FileStore: Sendable {
     let index: any FileIndex
     let blobs: BlobStore
     let limits: UploadLimits
-    private let log: Log
+    let log: Log
     /// Publishing a blob with its record, and removing the last record with its blob, exclude each other.
-    private let gate = KeyGate()
+    let gate = KeyGate()
 
     init(index: any FileIndex, blobs: BlobStore, limits: UploadLimits, log: Log) {
         self.index = index
@@ -118,8 +119,8 @@ struct FileStore: Sendable {
         try limits.check(record.fileType, size: record.size)
         var record = record
         try await gate.with(record.sha256) {
-            try await publish()
             do {
+                try await publish()
                 record.dimensions = try await blobs.imageDimensions(
                     sha256: record.sha256,
                     contentType: record.contentType
@@ -165,42 +166,9 @@ struct FileStore: Sendable {
     }
 
     private func removeUnreferencedBlob(_ sha256: String) async {
-        do {
-            guard try await !index.isReferenced(sha256: sha256) else { return }
-            try await blobs.remove(sha256: sha256)
-        } catch {
-            // The index is out of order; the next start's scan removes the blob.
+        do { _ = try await removeBlobIfUnreferenced(sha256) } catch {
+            // The index is out of order; the next collection removes the blob.
             log.warning("blob_left", ["sha256": .string(sha256), "error": .string("\(error)")])
         }
-    }
-
-    // MARK: - Start
-
-    /// What `repair` found.
-    struct Findings: Sendable, Equatable {
-        var temporaryFilesRemoved = 0
-        var blobsRemoved = 0
-        var blobsMissing = 0
-    }
-
-    /// Removes what interrupted uploads and deletions have left, and reports blobs that are not there.
-    ///
-    /// Runs before the first request.
-    ///
-    /// - Parameter start: Blobs that are not older are left alone.
-    func repair(start: Timestamp = .now()) async throws -> Findings {
-        var findings = Findings()
-        findings.temporaryFilesRemoved = try await blobs.removeTemporaryFiles()
-        for shard in BlobStore.shards {
-            var missing = try await index.blobs(prefix: shard)
-            for entry in try await blobs.entries(shard: shard) {
-                guard missing.remove(entry.sha256) == nil, entry.modifiedAt < start else { continue }
-                try await blobs.remove(sha256: entry.sha256)
-                findings.blobsRemoved += 1
-            }
-            for sha256 in missing.sorted() { log.error("blob_missing", ["sha256": .string(sha256)]) }
-            findings.blobsMissing += missing.count
-        }
-        return findings
     }
 }

@@ -14,6 +14,9 @@ final class KeyGate: Sendable {
         return try await body()
     }
 
+    /// Whether somebody waits for `key`.
+    func isAwaited(_ key: String) -> Bool { waiting.withLock { $0[key]?.isEmpty == false } }
+
     private func enter(_ key: String) async {
         await withCheckedContinuation { continuation in
             let isFree = waiting.withLock { waiting in

@@ -39,7 +39,8 @@ actor PartialFile {
     private let path: String
     private var file: DescriptorOwner?
     private var size = 0
-    private var unsynchronizedBytes = 0
+    /// How much of it is known to be on the disk; of what an earlier process wrote, nothing.
+    private var synchronizedSize = 0
     private var progress = Progress()
     private var checkpoint: Checkpoint?
 
@@ -81,8 +82,7 @@ actor PartialFile {
             size = try Self.size(of: try descriptor, path)
         }
         if let verifiedLength, verifiedLength < size { try cut(to: verifiedLength) }
-        // Somebody has shortened it: what was hashed is not there any more.
-        if progress.count > size { progress = Progress() }
+        forgetWhatIsGone()
         return size
     }
 
@@ -115,11 +115,10 @@ actor PartialFile {
         }
         let isHashed = progress.count == size
         size += bytes.count
-        unsynchronizedBytes += bytes.count
         checkpoint?.checksum.update(bytes)
         // Behind, it catches up at four times the pace at which bytes arrive.
         if isHashed { progress.update(bytes) } else { try hash(4 * bytes.count) }
-        if unsynchronizedBytes >= Self.unsynchronizedBytesMax { try synchronize() }
+        if size - synchronizedSize >= Self.unsynchronizedBytesMax { try synchronize() }
     }
 
     /// Ends a part that began with a checksum.
@@ -135,8 +134,9 @@ actor PartialFile {
     /// Takes back what has come since `begin`, if it began with a checksum.
     func rollBack() throws {
         guard let checkpoint else { return }
-        try cut(to: checkpoint.size)
+        try cut(to: min(checkpoint.size, size))
         progress = checkpoint.progress
+        forgetWhatIsGone()
         self.checkpoint = nil
     }
 
@@ -145,10 +145,16 @@ actor PartialFile {
     /// - Returns: The offset.
     @discardableResult
     func synchronize() throws -> Int {
-        if unsynchronizedBytes > 0 {
+        if synchronizedSize < size {
             let descriptor = try descriptor
-            try SystemCall.check("fsync", path) { fsync(descriptor) }
-            unsynchronizedBytes = 0
+            do { try SystemCall.check("fsync", path) { fsync(descriptor) } } catch {
+                // The system may have dropped what it could not write, and would not say so again.
+                size = synchronizedSize
+                ftruncate(descriptor, off_t(size))
+                forgetWhatIsGone()
+                throw error
+            }
+            synchronizedSize = size
         }
         return size
     }
@@ -161,12 +167,7 @@ actor PartialFile {
             let size = try synchronize()
             return checkpoint?.size ?? size
         }
-        var status = stat()
-        do {
-            try SystemCall.check("stat", path) { stat(path, &status) }
-        } catch FilesError.systemCall(_, _, ENOENT) {
-            throw FilesError.fileNotFound
-        }
+        guard let status = try SystemCall.status(path) else { throw FilesError.fileNotFound }
         return Int(status.st_size)
     }
 
@@ -207,9 +208,7 @@ actor PartialFile {
     /// Removes the file; one that is not there is no error.
     func remove() throws {
         close()
-        do {
-            try SystemCall.check("unlink", path) { unlink(path) }
-        } catch FilesError.systemCall(_, _, ENOENT) {}
+        _ = try SystemCall.unlinkIfPresent(path)
     }
 
     // MARK: -
@@ -226,7 +225,13 @@ actor PartialFile {
         try SystemCall.check("ftruncate", path) { ftruncate(descriptor, off_t(length)) }
         try SystemCall.check("fsync", path) { fsync(descriptor) }
         size = length
-        unsynchronizedBytes = 0
+        synchronizedSize = length
+    }
+
+    /// The file has become shorter than what was hashed, or brought to the disk.
+    private func forgetWhatIsGone() {
+        if progress.count > size { progress = Progress() }
+        synchronizedSize = min(synchronizedSize, size)
     }
 
     /// Hashes the next bytes of the file, `bytesMax` at most.

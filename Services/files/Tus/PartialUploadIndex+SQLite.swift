@@ -25,7 +25,7 @@ extension SQLiteFileIndex: PartialUploadIndex {
     )
 
     func insert(_ upload: PartialUpload, within limits: UploadLimits) async throws {
-        try await database.write { db in
+        try await add { db in
             let bytesLeft = try limits.bytesLeft(try Self.usage(of: upload.uploaderID, db))
             guard upload.length <= bytesLeft else { throw limits.bytesExceeded }
             let count = try db.first(
@@ -80,7 +80,7 @@ extension SQLiteFileIndex: PartialUploadIndex {
     }
 
     func update(_ id: String, expiresAt: Timestamp, verifiedLength: Int?) async throws {
-        try await database.write { db in
+        try await add { db in
             try db.run(
                 "UPDATE partial_upload SET expires_at = ?, verified_length = ? WHERE file_id = ?",
                 expiresAt.milliseconds,
@@ -91,7 +91,7 @@ extension SQLiteFileIndex: PartialUploadIndex {
     }
 
     func complete(_ record: FileRecord, within limits: UploadLimits, expiresAt: Timestamp) async throws {
-        try await database.write { db in
+        try await add { db in
             // First, so that the upload does not count beside the file that it becomes.
             try db.run(
                 "UPDATE partial_upload SET state = 1, expires_at = ?, verified_length = NULL WHERE file_id = ?",
@@ -103,13 +103,13 @@ extension SQLiteFileIndex: PartialUploadIndex {
     }
 
     func markRemoved(_ id: String) async throws {
-        try await database.write { db in
+        try await release { db in
             try db.run("UPDATE partial_upload SET state = 2 WHERE file_id = ? AND state = 0", id)
         }
     }
 
     func removeUpload(_ id: String) async throws {
-        try await database.write { db in try db.run("DELETE FROM partial_upload WHERE file_id = ?", id) }
+        try await release { db in try db.run("DELETE FROM partial_upload WHERE file_id = ?", id) }
     }
 
     func expiredUploads(at time: Timestamp, countMax: Int) async throws -> [String] {
@@ -125,7 +125,7 @@ extension SQLiteFileIndex: PartialUploadIndex {
     }
 
     func removeUploads(expiredBefore time: Timestamp, countMax: Int) async throws -> Int {
-        try await database.write { db in
+        try await release { db in
             try db.run(
                 """
                 DELETE FROM partial_upload WHERE file_id IN (

@@ -215,11 +215,12 @@ struct PartialUploads: Sendable {
         into file: PartialFile,
         _ lease: UploadLeases.Lease
     ) async throws -> Progress {
-        if part.checksum != nil {
-            try await index.update(upload.id, expiresAt: makeExpiry(), verifiedLength: part.offset)
-        }
         await file.begin(checksum: part.checksum)
         do {
+            if part.checksum != nil || upload.verifiedLength != nil {
+                let verifiedLength = part.checksum == nil ? nil : part.offset
+                try await index.update(upload.id, expiresAt: makeExpiry(), verifiedLength: verifiedLength)
+            }
             let transfer = PartTransfer(
                 body: part.body,
                 bytesMax: upload.length - part.offset,
@@ -230,7 +231,13 @@ struct PartialUploads: Sendable {
             try await transfer.run()
             if let checksum = part.checksum { try await file.verify(checksum) }
             var progress = Progress(upload: upload, offset: try await file.synchronize())
-            if progress.offset == upload.length { return try await complete(upload, file) }
+            if progress.offset == upload.length {
+                // The file becomes a blob, maybe of other records too: nobody may cut it back after a crash.
+                if part.checksum != nil {
+                    try await index.update(upload.id, expiresAt: makeExpiry(), verifiedLength: nil)
+                }
+                return try await complete(upload, file)
+            }
             progress.upload.expiresAt = makeExpiry()
             try await index.update(upload.id, expiresAt: progress.upload.expiresAt, verifiedLength: nil)
             return progress

@@ -1,0 +1,83 @@
+import Contracts
+import Core
+import Crypto
+import Glibc
+import HTTP
+import ServiceKit
+import Storage
+import TestSupport
+import Testing
+
+@testable import FilesService
+
+@Suite("A full database")
+struct FullDiskTests {
+    /// Lets the database have no page more than it has.
+    private func fill(_ fixture: FilesFixture) async throws {
+        try await fixture.database.withConnection { db in
+            try db.setPragma("max_page_count", try db.pragma("page_count"))
+        }
+    }
+
+    @Test("an upload whose record finds no room is 507 and leaves no blob; a deletion makes room again")
+    func insertFails() async throws {
+        let fixture = try await FilesFixture()
+        try await fill(fixture)
+        var stored: [String] = []
+        var status = Status.created
+        while status == .created, stored.count < 300 {
+            let response = await fixture.upload(noise(100 + stored.count), name: String(repeating: "n", count: 255))
+            status = response.status
+            if status == .created { stored.append(try await fixture.document(response).fileID) }
+        }
+        #expect(status.code == 507 && !stored.isEmpty)
+        let disk = try fixture.filesOnDisk()
+        #expect(disk.blobs.count == stored.count && disk.temporary.isEmpty)
+        for id in stored { #expect(await fixture.send(.delete, "/api/files/\(id)").status == .noContent) }
+        #expect(await fixture.upload(jpeg).status == .created)
+    }
+
+    @Test("an upload in parts whose record finds no room is 507, and its bytes are given back")
+    func completeFails() async throws {
+        let fixture = try await FilesFixture { $0.tusUploadsPerUserMax = 1000 }
+        let bytes = noise(5000)
+        var status = Status.noContent
+        var count = 0
+        while status == .noContent, count < 300 {
+            let path = try await fixture.begun(bytes.count, name: String(repeating: "n", count: 200))
+            try await fill(fixture)
+            status = await fixture.patch(path, at: 0, RequestBody(bytes), checksum: checksum("sha256", bytes)).status
+            if status.code == 507 { #expect(await fixture.tus(.head, path).status.code == 404) }
+            try await fixture.database.withConnection { try $0.setPragma("max_page_count", 1 << 30) }
+            count += 1
+        }
+        #expect(status.code == 507 && count > 1)
+        #expect(try fixture.partialFilesOnDisk().isEmpty)
+        #expect(try fixture.filesOnDisk().blobs == [Hex.encode(SHA256.hash(bytes))])
+        #expect(try await fixture.uploads.repair() == PartialUploads.Findings())
+    }
+
+    @Test("the reserve takes its room, gives it, and takes it again")
+    func reserve() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.file("reserve")
+        let reserve = DiskReserve(path: path)
+        for _ in 0..<2 {
+            reserve.fill()
+            var status = stat()
+            #expect(stat(path, &status) == 0 && Int(status.st_blocks) * 512 >= DiskReserve.bytes)
+            #expect(reserve.isFilled)
+            reserve.give()
+            #expect(access(path, F_OK) != 0 && !reserve.isFilled)
+        }
+        // Of an earlier process.
+        reserve.fill()
+        let next = DiskReserve(path: path)
+        next.fill()
+        #expect(next.isFilled)
+        let nowhere = DiskReserve(path: directory.file("none/reserve"))
+        nowhere.fill()
+        #expect(!nowhere.isFilled)
+    }
+
+}
