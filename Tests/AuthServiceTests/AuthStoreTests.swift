@@ -79,19 +79,23 @@ struct AuthStoreTests {
 
     @Test("migrates from every earlier version, keeping what was there", arguments: 0...AuthSchema.migrations.count)
     func migrations(version: Int) async throws {
-        let connection = try Connection(path: directory.file("auth.db"))
-        try Migrator(Array(AuthSchema.migrations.prefix(version))).migrate(connection)
+        let earlier = try await StoreEngine.open(
+            directory.file("auth.db"),
+            migrations: Array(AuthSchema.migrations.prefix(version))
+        )
         if version > 0 {
-            try connection.run(
-                "INSERT INTO account (user_id, user_name, user_type, created_at) VALUES ('old', 'Old', 'Kehu', 1)"
-            )
-            let ended = version < 3 ? "ended_at" : "at"
-            try connection.run(
-                "INSERT INTO revocation (number, session_hash, \(ended)) VALUES (7, ?, 1)",
-                SessionHash(of: "old").bytes
-            )
+            try await earlier.write { db in
+                try db.run(
+                    "INSERT INTO account (user_id, user_name, user_type, created_at) VALUES ('old', 'Old', 'Kehu', 1)"
+                )
+                let ended = version < 3 ? "ended_at" : "at"
+                try db.run(
+                    "INSERT INTO revocation (number, session_hash, \(ended)) VALUES (7, ?, 1)",
+                    SessionHash(of: "old").bytes
+                )
+            }
         }
-        connection.close()
+        await earlier.close()
         let store = try await open()
         #expect(try await (store.account("old") != nil) == (version > 0))
         #expect(try await !store.revocationState().epoch.isEmpty)
