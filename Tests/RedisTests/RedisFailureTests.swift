@@ -77,6 +77,21 @@ struct RedisFailureTests {
         server.kill()
     }
 
+    @Test("what waited for the server for longer than an answer may take has all of that time still")
+    func waitedLong() async throws {
+        let server = try await RedisServer()
+        let client = client(server) { $0.commandTimeout = .milliseconds(300) }
+        _ = try await client.send(RedisCommand("PING"))
+        server.kill()
+        let start = ContinuousClock.now
+        async let outcomes = client.pipeline((0..<10).map { RedisCommand("ECHO", .integer($0)) })
+        #expect(await eventually { ContinuousClock.now - start > .milliseconds(400) })
+        try await server.start()
+        #expect(await outcomes.map(\.error) == Array(repeating: nil, count: 10))
+        await client.shutDown()
+        server.kill()
+    }
+
     @Test("when patience is over, what waits fails, and what comes then fails at once, until the server is back")
     func unavailable() async throws {
         let server = try await RedisServer()
