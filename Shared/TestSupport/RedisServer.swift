@@ -4,8 +4,8 @@ import Synchronization
 
 /// A real `redis-server` on a free port of 127.0.0.1, with an append-only file, for one test.
 ///
-/// It lives until `kill`, with which a test ends: the last mention of a server may be its end as well. It is killed with
-/// the test's process too: a shell between the two kills it when the stream to it ends.
+/// It lives until `kill`, with which a test ends, since the last mention of a server may be its end as well. It is
+/// killed with the test's process too: a shell between the two kills it when the stream to it ends.
 package final class RedisServer: Sendable {
     /// Why there is no server.
     package enum Failure: Error {
@@ -118,7 +118,7 @@ package final class RedisServer: Sendable {
             read -r _; kill -KILL $server 2>/dev/null; wait
             """
         var ends: [Int32] = [0, 0]
-        // Not a pipe: without `pipe2`, which Glibc does not export, another child could inherit the end that must close.
+        // Not a pipe: without `pipe2`, which Glibc does not export, another child could inherit the end that counts.
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
         guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw Failure.notStarted(errno) }
         defer { close(ends[0]) }

@@ -32,14 +32,18 @@ private final class Gathering {
 extension RedisSending {
     /// Sends all of `commands` in one turn of the loop.
     ///
+    /// - Parameters:
+    ///   - commands: What to send.
+    ///   - sent: Called in that turn, at whose end they are written.
     /// - Returns: What came of each, in the order of the answers.
-    func pipeline(_ commands: [RedisCommand]) async -> [Outcome] {
+    func pipeline(_ commands: [RedisCommand], sent: @escaping @Sendable () -> Void = {}) async -> [Outcome] {
         await withCheckedContinuation { continuation in
             loop.submit {
                 let gathering = Gathering(commands.count) { continuation.resume(returning: $0) }
                 for (index, command) in commands.enumerated() {
                     send(command) { gathering.add(index, $0) }
                 }
+                sent()
             }
         }
     }

@@ -49,6 +49,20 @@ struct RedisGreetingTests {
         #expect(server.isCluster == nil)
     }
 
+    @Test("no failure repeats the password, which some servers send back")
+    func secrecy() throws {
+        var greeting = try greeting("redis://:hidden@h")
+        func unknown(_ name: String) -> RESPValue {
+            .error(RedisServerError(.err, "unknown command '\(name)', with args beginning with: 'hidden' "))
+        }
+        #expect(said(greeting.take(unknown("HELLO"))) == ["AUTH", "hidden"])
+        guard case .failed(let error) = greeting.take(unknown("AUTH")) else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(error == RedisServerError(.err, "unknown command 'AUTH'"))
+    }
+
     @Test("functions: a full server keeps what it has, a replica gets none, one that does not compile is refused")
     func functions() throws {
         for code in [RedisServerError.Code.outOfMemory, .misconfigured, .readOnly] {

@@ -8,8 +8,11 @@ struct RedisPureTests {
     func encoding() {
         let bytes: [UInt8] = [0, 13, 10]
         let command = RedisCommand("FCALL", "append_1", 2, .key("{c:1}"), .bytes(bytes), .integer(-120), .text("é"))
-        let expected =
-            "*7\r\n$5\r\nFCALL\r\n$8\r\nappend_1\r\n$1\r\n2\r\n$5\r\n{c:1}\r\n$3\r\n\u{0}\r\n\r\n$4\r\n-120\r\n$2\r\né\r\n"
+        let expected = [
+            "*7", "$5", "FCALL", "$8", "append_1", "$1", "2", "$5", "{c:1}", "$3", "\u{0}\r\n", "$4", "-120", "$2", "é",
+            "",
+        ]
+        .joined(separator: "\r\n")
         #expect(command.bytes == Array(expected.utf8))
         for number in [0, 9, 10, 99, 100, -1, -10, Int.max, Int.min] {
             let digits = String(number)

@@ -1,5 +1,8 @@
 /// Whole numbers in decimal digits, as the protocol writes them.
 enum Decimal {
+    /// Of any number, with its sign.
+    static let digitsMax = 20
+
     /// The number that all of `digits` spell, with an optional sign; `nil` for anything else or past 64 bits.
     static func integer(_ digits: UnsafeRawBufferPointer) -> Int? {
         guard let first = digits.first else { return nil }
@@ -32,15 +35,15 @@ enum Decimal {
         return count
     }
 
-    /// Appends `number` to `output`.
-    static func append(_ number: Int, to output: inout [UInt8]) {
-        if number < 0 { output.append(UInt8(ascii: "-")) }
-        let magnitude = number.magnitude
-        var power: UInt = 1
-        while magnitude / power >= 10 { power *= 10 }
-        while power > 0 {
-            output.append(UInt8(ascii: "0") + UInt8(magnitude / power % 10))
-            power /= 10
-        }
+    /// Writes `number` so that it fills `place`, which is as long as `length` says.
+    static func write(_ number: Int, _ place: UnsafeMutableRawBufferPointer) {
+        if number < 0 { place[0] = UInt8(ascii: "-") }
+        var rest = number.magnitude
+        var index = place.count
+        repeat {
+            index -= 1
+            place[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        } while rest > 0
     }
 }

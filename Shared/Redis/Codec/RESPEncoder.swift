@@ -1,44 +1,57 @@
 /// Writes commands: arrays of bulk strings, in both versions of the protocol.
-package enum RESPEncoder {
-    /// Begins a command.
-    ///
-    /// - Parameters:
-    ///   - count: How many strings follow, the command's name among them.
-    ///   - output: Appended to.
-    package static func beginCommand(count: Int, to output: inout [UInt8]) {
-        appendHead(UInt8(ascii: "*"), count, to: &output)
-    }
+///
+/// It writes into memory that its user has reserved: appending bytes one by one to an array costs three times as much.
+struct RESPEncoder {
+    /// What a string takes beside its own bytes, at most: type, length, two line ends.
+    static let frameBytesMax = 1 + Decimal.digitsMax + 4
+
+    private let place: UnsafeMutableRawBufferPointer
+    /// Bytes written.
+    private(set) var count = 0
+
+    /// - Parameter place: Filled from its beginning; writing past its end traps.
+    init(_ place: UnsafeMutableRawBufferPointer) { self.place = place }
+
+    /// Begins a command of `count` strings, its name among them.
+    mutating func beginCommand(count: Int) { appendHead(UInt8(ascii: "*"), count) }
 
     /// Appends one string of a command.
-    package static func append(_ text: String, to output: inout [UInt8]) {
-        appendHead(UInt8(ascii: "$"), text.utf8.count, to: &output)
+    mutating func append(_ text: String) {
         var text = text
-        text.withUTF8 { output.append(contentsOf: $0) }
-        appendLineEnd(to: &output)
+        text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
     }
 
     /// Appends one string of a command, of any bytes.
-    package static func append(_ bytes: [UInt8], to output: inout [UInt8]) {
-        appendHead(UInt8(ascii: "$"), bytes.count, to: &output)
-        output.append(contentsOf: bytes)
-        appendLineEnd(to: &output)
+    mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        appendHead(UInt8(ascii: "$"), bytes.count)
+        UnsafeMutableRawBufferPointer(rebasing: place[count..<(count + bytes.count)]).copyMemory(from: bytes)
+        count += bytes.count
+        appendLineEnd()
     }
 
     /// Appends a number, as the string of its digits.
-    package static func append(_ number: Int, to output: inout [UInt8]) {
-        appendHead(UInt8(ascii: "$"), Decimal.length(number), to: &output)
-        Decimal.append(number, to: &output)
-        appendLineEnd(to: &output)
+    mutating func append(_ number: Int) {
+        appendHead(UInt8(ascii: "$"), Decimal.length(number))
+        appendDigits(number)
+        appendLineEnd()
     }
 
-    private static func appendHead(_ type: UInt8, _ number: Int, to output: inout [UInt8]) {
-        output.append(type)
-        Decimal.append(number, to: &output)
-        appendLineEnd(to: &output)
+    private mutating func appendHead(_ type: UInt8, _ number: Int) {
+        place[count] = type
+        count += 1
+        appendDigits(number)
+        appendLineEnd()
     }
 
-    private static func appendLineEnd(to output: inout [UInt8]) {
-        output.append(UInt8(ascii: "\r"))
-        output.append(UInt8(ascii: "\n"))
+    private mutating func appendDigits(_ number: Int) {
+        let length = Decimal.length(number)
+        Decimal.write(number, UnsafeMutableRawBufferPointer(rebasing: place[count..<(count + length)]))
+        count += length
+    }
+
+    private mutating func appendLineEnd() {
+        place[count] = UInt8(ascii: "\r")
+        place[count + 1] = UInt8(ascii: "\n")
+        count += 2
     }
 }

@@ -9,12 +9,12 @@ package enum RedisArgument: Sendable, ExpressibleByStringLiteral, ExpressibleByI
     package init(stringLiteral value: String) { self = .text(value) }
     package init(integerLiteral value: Int) { self = .integer(value) }
 
-    /// At most, with the head and the line ends.
-    fileprivate var encodedBytesMax: Int {
+    /// At most, without what goes around it.
+    fileprivate var bytesMax: Int {
         switch self {
-        case .text(let text), .key(let text): text.utf8.count + 24
-        case .bytes(let bytes): bytes.count + 24
-        case .integer: 32
+        case .text(let text), .key(let text): text.utf8.count
+        case .bytes(let bytes): bytes.count
+        case .integer: Decimal.digitsMax
         }
     }
 }
@@ -35,25 +35,26 @@ package struct RedisCommand: Sendable {
 
     /// The same for a list.
     package init(_ name: String, _ arguments: [RedisArgument]) {
-        var output: [UInt8] = []
-        var room = name.utf8.count + 40
-        for argument in arguments { room += argument.encodedBytesMax }
-        output.reserveCapacity(room)
-        RESPEncoder.beginCommand(count: 1 + arguments.count, to: &output)
-        RESPEncoder.append(name, to: &output)
+        var room = name.utf8.count + 2 * RESPEncoder.frameBytesMax
+        for argument in arguments { room += argument.bytesMax + RESPEncoder.frameBytesMax }
         var key: Range<Int>?
-        for argument in arguments {
-            switch argument {
-            case .text(let text): RESPEncoder.append(text, to: &output)
-            case .bytes(let bytes): RESPEncoder.append(bytes, to: &output)
-            case .integer(let number): RESPEncoder.append(number, to: &output)
-            case .key(let text):
-                RESPEncoder.append(text, to: &output)
-                let end = output.count - 2
-                if key == nil { key = (end - text.utf8.count)..<end }
+        bytes = [UInt8](unsafeUninitializedCapacity: room) { place, count in
+            var encoder = RESPEncoder(UnsafeMutableRawBufferPointer(place))
+            encoder.beginCommand(count: 1 + arguments.count)
+            encoder.append(name)
+            for argument in arguments {
+                switch argument {
+                case .text(let text): encoder.append(text)
+                case .bytes(let bytes): bytes.withUnsafeBytes { encoder.append($0) }
+                case .integer(let number): encoder.append(number)
+                case .key(let text):
+                    encoder.append(text)
+                    let end = encoder.count - 2
+                    if key == nil { key = (end - text.utf8.count)..<end }
+                }
             }
+            count = encoder.count
         }
-        bytes = output
         self.key = key
     }
 

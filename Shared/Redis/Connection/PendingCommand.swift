@@ -16,8 +16,8 @@ struct PendingCommand {
     let kind: Kind
     /// Goes out with `ASKING` before it.
     let isAsking: Bool
-    /// In milliseconds of the monotonic clock.
-    let deadline: Int64
+    /// In milliseconds of the monotonic clock; set anew when it waited for a connection.
+    var deadline: Int64
     let completion: RedisCompletion
     /// Where its last byte lies in what the connection has been given to write.
     var end = 0

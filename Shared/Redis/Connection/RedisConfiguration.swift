@@ -8,7 +8,7 @@ package struct RedisConfiguration: Sendable {
     package var libraries: [RedisLibrary] = []
     /// For the name, the TCP connection and the greeting together.
     package var connectTimeout: Duration = .seconds(3)
-    /// From sending a command to its answer.
+    /// From sending a command to its answer; from connecting on when it waited for that.
     ///
     /// One that gets none in time closes the connection with all that is in
     /// flight on it, since later answers would be taken for other commands'.

@@ -40,7 +40,8 @@ final class RedisConnection: Channel {
         func error(_ pending: PendingCommand, written: Int, now: Int64) -> RedisError {
             let mayHaveRun = pending.end <= written
             switch self {
-            case .timedOut where pending.deadline <= now: return .timedOut(mayHaveRun: mayHaveRun)
+            case .timedOut where pending.deadline <= now, .lost where !mayHaveRun && pending.deadline <= now:
+                return .timedOut(mayHaveRun: mayHaveRun)
             case .malformed(let error): return .malformedAnswer(error)
             case .wanted: return .shutDown(mayHaveRun: mayHaveRun)
             case .timedOut, .lost, .refused: return .connectionLost(mayHaveRun: mayHaveRun)

@@ -1,3 +1,5 @@
+import Foundation
+
 /// What is said on a new connection before any command of a caller's: a pure state machine.
 ///
 /// `HELLO 3` with password and name; servers that do not know it get `AUTH` and `CLIENT SETNAME`, and answer in RESP2.
@@ -73,8 +75,15 @@ struct RedisGreeting {
         case .name, .ping:
             // A name is for people to read; a user who may not ping may do other things.
             return error.isPassing || error.code == .noAuthentication ? .failed(error) : nil
-        case .hello, .authentication, .database, .library: return .failed(error)
+        case .hello, .authentication: return .failed(Self.withoutArguments(error))
+        case .database, .library: return .failed(error)
         }
+    }
+
+    /// A server that does not know a command says with which arguments it came, the password among them.
+    private static func withoutArguments(_ error: RedisServerError) -> RedisServerError {
+        let words = error.message.range(of: ", with args").map { error.message[..<$0.lowerBound] }
+        return RedisServerError(error.code, words.map(String.init) ?? error.message)
     }
 
     private mutating func next() -> Step {

@@ -17,6 +17,8 @@ final class RedisNode {
     private(set) var isReady = false
 
     private let url: RedisURL
+    /// In milliseconds: taking a `Duration` apart costs as much as all else about a command.
+    private let commandTimeout: Int64
     private var state: ReconnectState
     private var greeting: RedisGreeting
     private var connection: RedisConnection?
@@ -44,6 +46,7 @@ final class RedisNode {
         self.url = url
         self.loop = loop
         self.configuration = configuration
+        commandTimeout = configuration.commandTimeout.wholeMilliseconds
         let patience = configuration.patience.wholeMilliseconds
         state = ReconnectState(configuration.pauses, patience: patience, now: Monotonic.milliseconds())
         greeting = RedisGreeting(url, clientName: nil, libraries: [])
@@ -63,7 +66,7 @@ final class RedisNode {
             command: command,
             kind: .command,
             isAsking: isAsking,
-            deadline: loop.now + configuration.commandTimeout.wholeMilliseconds,
+            deadline: loop.now + commandTimeout,
             completion: completion
         )
         if isReady, let connection { connection.send(pending) } else { waiting.append(pending) }
@@ -132,7 +135,7 @@ final class RedisNode {
         on connection: RedisConnection,
         then completion: @escaping RedisCompletion
     ) {
-        let deadline = loop.now + configuration.commandTimeout.wholeMilliseconds
+        let deadline = loop.now + commandTimeout
         connection.send(
             PendingCommand(command: command, kind: .own, isAsking: false, deadline: deadline, completion: completion)
         )
@@ -211,7 +214,11 @@ final class RedisNode {
         isReloading = false
         state.connected(now: loop.now)
         configuration.log?.info("redis_connected", ["server": .string(endpoint.description)])
-        for pending in waiting.takeAll() { connection.send(pending) }
+        for var pending in waiting.takeAll() {
+            // What waited for the connection has all of the time for its answer.
+            pending.deadline = loop.now + commandTimeout
+            connection.send(pending)
+        }
         greeted?(self, server)
     }
 
@@ -252,7 +259,8 @@ final class RedisNode {
         let later = waiting.takeAll()
         var gone: [PendingCommand] = []
         for pending in commands {
-            if pending.kind == .own || pending.end <= written { gone.append(pending) } else { waiting.append(pending) }
+            let mayGoOn = pending.kind != .own && pending.end > written && pending.deadline > loop.now
+            if mayGoOn { waiting.append(pending) } else { gone.append(pending) }
         }
         for pending in later { waiting.append(pending) }
         failure = end.failure(of: endpoint)
