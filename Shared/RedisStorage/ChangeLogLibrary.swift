@@ -3,8 +3,9 @@ import Redis
 extension RedisLibrary {
     /// The atomic steps of a `RedisChangeLog`.
     ///
-    /// Keys: the head (a hash: `n` and `t`, number and token of the last record; `i`, `it`, `in`, `ic`: the newest image's
-    /// token, place and chunks), the stream of records (`0-N`: `t` token, `k` kind, `b` bytes), of `publish` the image.
+    /// Keys: the head, a hash (`n`, `t`: number and token of the last record; `i`, `in`, `it`, `ic`: the newest image's
+    /// key, number, token and chunks); the stream of records (`0-N`: `t` token, `k` kind, `b` bytes); of `publish` the
+    /// image.
     static let changeLog = RedisLibrary(
         name: "changelog",
         version: 1,

@@ -66,7 +66,7 @@ package actor Database {
         return database
     }
 
-    /// Opens a copy of a replicated database, under the first free one of the names `name-1.db`, `name-2.db` …
+    /// Opens a copy of a replicated database, under the first free name of `name-1.db`, `name-2.db` and so on.
     ///
     /// - Parameters:
     ///   - directory: Where the copies of all processes of this machine lie.
@@ -130,8 +130,8 @@ package actor Database {
     ///
     /// With a log it runs again when another copy was first: it does nothing but read and write.
     ///
-    /// - Throws: What `body` throws; `SQLiteError`, nothing being stored then; `StorageError.closed`, `.overloaded`; with
-    ///   a log `ChangeLogError`, `StorageError.contended`.
+    /// - Throws: What `body` throws; `SQLiteError`, nothing being stored then; `StorageError.closed`, `.overloaded`;
+    ///   with a log `ChangeLogError`, `StorageError.contended`.
     @discardableResult
     package nonisolated func write<Value: Sendable>(
         _ body: @Sendable (Connection) throws -> Value

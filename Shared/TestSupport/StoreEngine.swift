@@ -4,8 +4,9 @@ import Redis
 import RedisStorage
 package import Storage
 
-/// Where the databases of a test run are: in files, or with `STORE_ENGINE=redis` in copies of what a real Redis holds, so
-/// that one suite runs over both.
+/// Where the databases of a test run are: in files, or with `STORE_ENGINE=redis` in copies of what a real Redis holds.
+///
+/// So one suite runs over both.
 package enum StoreEngine {
     /// Whether the run is for Redis.
     package static let isRedis = getenv("STORE_ENGINE").map { String(cString: $0) } == "redis"

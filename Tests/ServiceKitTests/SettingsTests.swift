@@ -62,7 +62,8 @@ struct SettingsTests {
                 "colour: unknown setting",
                 "log: unknown setting",
                 "server.hots: unknown setting",
-                #"STORE = "mysql://x": must be sqlite:DIR or redis://[[user]:password@]host[:port][,host[:port]…][/database]"#,
+                #"STORE = "mysql://x": must be sqlite:DIR or "#
+                    + "redis://[[user]:password@]host[:port][,host[:port]…][/database]",
                 "server.port = 0: must be a whole number from 1 to 65535",
                 #"cors.allow_credentials = "yes": must be true or false"#,
                 "INTERNAL_TOKEN = ***: must be a secret of 16 to 4096 visible ASCII characters, "

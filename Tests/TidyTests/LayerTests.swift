@@ -28,7 +28,7 @@ struct LayerTests {
     func sharedModules() throws {
         let manifest = try #require(SourceTree.text("Package.swift"))
         var declared: [String: Set<String>] = [:]
-        for match in manifest.matches(of: /\n\s+shared\("(\w+)", \[([^\]]*)\]\)/) {
+        for match in manifest.matches(of: /\n\s+shared\(\s*"(\w+)",\s*\[([^\]]*)\]\s*\)/) {
             declared[String(match.1)] = Self.names(match.2)
         }
         #expect(declared == Self.shared)

@@ -20,6 +20,7 @@ package struct ChangeMark: Sendable, Hashable {
 
 /// One step of a database's history.
 package struct ChangeRecord: Sendable, Equatable {
+    /// What it does to a copy.
     package enum Kind: String, Sendable {
         /// What one transaction changed (`Connection.apply`).
         case changes = "c"
@@ -47,7 +48,7 @@ package struct ChangeRecord: Sendable, Equatable {
 package enum ChangeLogError: Error, Sendable, Equatable, CustomStringConvertible {
     /// It cannot be reached; what was asked was not done.
     case unavailable(String)
-    /// The connection was lost, or time ran out, after the request had been sent: it may have been done, or be done yet.
+    /// The connection was lost, or time ran out, after the request was sent: it may have been done, or be done yet.
     case outcomeUnknown(String)
 
     package var description: String {

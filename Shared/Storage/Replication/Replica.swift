@@ -167,7 +167,8 @@ final class Replica {
 
     /// Makes the local copy from the newest image; the steps behind it follow with `catchUp`.
     ///
-    /// - Throws: `StorageError.newerVersion`; `.historyLost` when there is no image any more, or one of an older schema.
+    /// - Throws: `StorageError.newerVersion`; `.historyLost` when there is no image any more, or one of an older
+    ///   schema.
     private func load(isStart: Bool = false) throws {
         isSpoilt = true
         let image = try log.latestImage()
