@@ -7,6 +7,8 @@ SWIFT ?= swift
 # Statically linked against the Swift library, as it is shipped.
 RELEASE := -c release --static-swift-stdlib
 VENV := .build/venv
+# The suites that run over both engines.
+REDIS_SUITES := AuthServiceTests
 SOURCES := Package.swift Services Shared Tests
 
 help: ## this list
@@ -21,9 +23,12 @@ test: ## every test: install what is missing, unit tests, then the built binarie
 	@$(MAKE) --no-print-directory end-to-end-test
 	@echo "make test: all tests passed"
 
-unit-test: ## the Swift tests alone
+unit-test: ## the Swift tests alone, those of stores over SQLite and over Redis
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build --no-parallel
+	@# What the tests leave behind when they end early goes with them.
+	set -e; TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+	    $(SWIFT) test --skip-build --no-parallel; \
+	    STORE_ENGINE=redis $(SWIFT) test --skip-build --no-parallel --filter $(REDIS_SUITES)
 
 end-to-end-test: build $(VENV)/ready ## the built binaries behind real nginx, driven by foreign clients (ARGS=…)
 	BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \
