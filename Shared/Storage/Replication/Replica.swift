@@ -86,10 +86,13 @@ final class Replica {
             } catch let error as ChangeLogError {
                 throw error
             } catch {
-                // The log has the step, and the local commit has failed.
-                if step != nil { isSpoilt = true }
+                if step != nil {
+                    // The log has the step, and the local commit has failed.
+                    isSpoilt = true
+                    throw ChangeLogError.outcomeUnknown("it is stored; the copy \(path) is not: \(error)")
+                }
                 // Refused, if that was the present state.
-                if try step != nil || !catchUp() { throw error }
+                if try !catchUp() { throw error }
             }
         }
         throw StorageError.contended(attempts: Self.attemptsMax)
