@@ -277,6 +277,15 @@ def test_names_are_kept_and_made_safe_in_headers(stack, customers_of_pictures, n
     assert head.header("X-Content-Type-Options") == "nosniff"
 
 
+def test_a_page_reads_a_file_with_the_longest_name(stack, session):
+    document = stored(send_base64(stack, session, b"hello", "🙂" * 255))
+    page = {"Origin": "http://localhost:8004"}
+    for url, who in ((document["url"], session), (signed_url(stack, document["file_id"], session), None)):
+        answer = stack.http("GET", url, headers=page, session=who)
+        assert answer.status == 200 and answer.body == b"hello", answer
+        assert answer.header("Content-Disposition").endswith("; filename*=UTF-8''" + "%F0%9F%99%82" * 255)
+
+
 @pytest.mark.parametrize("name", ["a/b", "a\\b", "..", "a\x7fb", "\u202egpj.exe", "x" * 256])
 def test_names_that_are_not_safe_are_refused(stack, session, name):
     with nothing_stored(stack):

@@ -1,5 +1,6 @@
 """tus 1.0.0 through nginx, by clients that we did not write: tuspy, curl, and Python's own HTTP."""
 
+import base64
 import hashlib
 import os
 import random
@@ -125,6 +126,15 @@ def test_tuspy_sends_checksums(stack, session, tmp_path):
     uploader = client.uploader(str(file), chunk_size=MIB, upload_checksum=True)
     uploader.upload()
     assert uploaded(stack, session, path_of(uploader))["sha256"] == digest_of(file)
+
+
+def test_the_longest_metadata_come_back(stack, session):
+    longest = "a " + base64.b64encode(bytes(3069)).decode()
+    assert len(longest) == 4094
+    path = created(stack, session, 5, **{"Upload-Metadata": longest})
+    answer = tus(stack, session, "HEAD", path, headers={"Origin": "http://localhost:8004"})
+    assert answer.status == 200, answer
+    assert answer.header("Upload-Metadata") == longest and answer.header("Upload-Offset") == "0"
 
 
 def test_curl_is_stopped_and_goes_on(stack, session, tmp_path):
