@@ -292,6 +292,20 @@ struct PartialUploadTests {
         #expect(try fixture.partialFilesOnDisk().isEmpty)
     }
 
+    @Test("to ask for the offset brings nothing to the disk, and takes nothing from below who writes")
+    func offsetMeanwhile() async throws {
+        // Where fsync fails.
+        let file = PartialFile(path: "/dev/null", executor: QueueExecutor(label: "offset"))
+        #expect(try await file.open(verifiedLength: nil) == 0)
+        try await file.append(noise(10))
+        #expect(try await file.offset() == 10)
+        try await file.append(noise(5))
+        #expect(try await file.offset() == 15)
+        await #expect(throws: FilesError.systemCall("fsync", path: "/dev/null", errno: EINVAL)) {
+            try await file.synchronize()
+        }
+    }
+
     @Test("many parts at once leave one upload whole")
     func race() async throws {
         let fixture = try await FilesFixture(perUserMax: 100, totalMax: 100)
