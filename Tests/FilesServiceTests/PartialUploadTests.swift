@@ -306,6 +306,32 @@ struct PartialUploadTests {
         }
     }
 
+    @Test("termination goes before a request that waits for the same upload")
+    func terminatedBeforeOthers() async throws {
+        let manual = ManualClock()
+        let clock = FilesClock(
+            now: manual.clock.now,
+            monotonicMilliseconds: manual.clock.monotonicMilliseconds,
+            sleep: { _ in
+                await untilCancelled()
+                throw CancellationError()
+            }
+        )
+        let fixture = try await FilesFixture(perUserMax: 10, totalMax: 10, clock: clock)
+        let path = try await fixture.begun(10)
+        let body = HeldBody()
+        async let first = fixture.patch(path, at: 0, RequestBody(body, announcedLength: nil))
+        for await _ in body.started { break }
+        async let second = fixture.patch(path, at: 4, noise(6))
+        #expect(await eventually { fixture.uploads.leases.isAwaited(self.id(path)) })
+        #expect(await fixture.tus(.delete, path).status == .noContent)
+        #expect(await first.status == 423)
+        #expect(await second.status == 423)
+        #expect(await fixture.tus(.head, path).status == 404)
+        #expect(try fixture.partialFilesOnDisk().isEmpty)
+        #expect(!fixture.uploads.leases.isAwaited(id(path)))
+    }
+
     @Test("many parts at once leave one upload whole")
     func race() async throws {
         let fixture = try await FilesFixture(perUserMax: 100, totalMax: 100)
