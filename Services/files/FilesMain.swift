@@ -26,6 +26,7 @@ enum FilesMain {
             let uploads = PartialUploads(files, index: index, slots: slots, log: process.log)
             await index.fillReserve()
             let collector = FileCollector(files, log: process.log, metrics: process.metrics)
+            try await StoreIdentity.check(index, blobs)
             let findings = try await files.repair()
             collector.note(findings)
             let partialFindings = try await uploads.repair()

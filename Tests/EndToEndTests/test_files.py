@@ -257,6 +257,28 @@ def test_a_key_of_ones_own_signs_urls():
         assert not (own.directory / "data/files/url.key").exists()
 
 
+# The store
+
+
+def test_another_database_stops_the_start_and_nothing_is_removed():
+    with stack_with({}) as own:
+        session = own.sessions(1, 0)[0][0]["session_id"]
+        document = stored(send_file(own, session, b"hello"))
+        path = created(own, session, 10)
+        before, files = on_disk(own), own.files
+        files.stop()
+        environment = files.environment
+        files.environment = {**environment, "STORE": f"sqlite:{own.directory}/elsewhere"}
+        files.start(wait=False)
+        assert files.child.wait(timeout=30) == 1
+        files.child, files.environment = None, environment
+        assert "do not belong together" in files.log_text()
+        assert on_disk(own) == before
+        files.start()
+        assert own.http("GET", document["url"], session=session).body == b"hello"
+        assert patched(own, session, path, 0, b"0123456789").status == 204
+
+
 # Names
 
 
