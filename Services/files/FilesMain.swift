@@ -68,6 +68,7 @@ enum FilesMain {
             ]
             let server = try process.listen(at: SettingsCatalogue.filesListen, router, checks: checks) {
                 $0.bodyBytesMax = config.limits.bodyBytesMax
+                $0.bodyIdleTimeout = FilesConfig.bodyIdleTimeout
             }
             try await process.untilSignal(server)
             await database.close()
