@@ -227,16 +227,7 @@ struct PartialUploadTests {
 
     @Test("a second part waits, and is refused while the first one is alive; so is a third at once")
     func concurrent() async throws {
-        let manual = ManualClock()
-        let clock = FilesClock(
-            now: manual.clock.now,
-            monotonicMilliseconds: manual.clock.monotonicMilliseconds,
-            sleep: { _ in
-                await untilCancelled()
-                throw CancellationError()
-            }
-        )
-        let fixture = try await FilesFixture(perUserMax: 10, totalMax: 10, clock: clock)
+        let fixture = try await FilesFixture(perUserMax: 10, totalMax: 10, clock: ManualClock().stoppedClock)
         let path = try await fixture.begun(10)
         let body = HeldBody()
         async let first = fixture.patch(path, at: 0, RequestBody(body, announcedLength: nil))
@@ -308,16 +299,7 @@ struct PartialUploadTests {
 
     @Test("termination goes before a request that waits for the same upload")
     func terminatedBeforeOthers() async throws {
-        let manual = ManualClock()
-        let clock = FilesClock(
-            now: manual.clock.now,
-            monotonicMilliseconds: manual.clock.monotonicMilliseconds,
-            sleep: { _ in
-                await untilCancelled()
-                throw CancellationError()
-            }
-        )
-        let fixture = try await FilesFixture(perUserMax: 10, totalMax: 10, clock: clock)
+        let fixture = try await FilesFixture(perUserMax: 10, totalMax: 10, clock: ManualClock().stoppedClock)
         let path = try await fixture.begun(10)
         let body = HeldBody()
         async let first = fixture.patch(path, at: 0, RequestBody(body, announcedLength: nil))
