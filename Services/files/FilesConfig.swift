@@ -2,6 +2,12 @@ import ServiceKit
 
 /// What the file service takes from the settings.
 struct FilesConfig: Sendable {
+    /// How long a body may stand still.
+    ///
+    /// Longer than the edge lets it (`client_body_timeout`): the edge closes the connection without an answer, and
+    /// clients of tus go on then. Our 408 would be the end of the upload to them.
+    static let bodyIdleTimeout = Duration.seconds(40)
+
     /// The directory of the blobs.
     let directory: String
     /// The metadata's SQLite file.

@@ -26,6 +26,7 @@ enum FilesMain {
             let uploads = PartialUploads(files, index: index, slots: slots, log: process.log)
             await index.fillReserve()
             let collector = FileCollector(files, log: process.log, metrics: process.metrics)
+            try await StoreIdentity.check(index, blobs)
             let findings = try await files.repair()
             collector.note(findings)
             let partialFindings = try await uploads.repair()
@@ -67,6 +68,7 @@ enum FilesMain {
             ]
             let server = try process.listen(at: SettingsCatalogue.filesListen, router, checks: checks) {
                 $0.bodyBytesMax = config.limits.bodyBytesMax
+                $0.bodyIdleTimeout = FilesConfig.bodyIdleTimeout
             }
             try await process.untilSignal(server)
             await database.close()

@@ -345,6 +345,7 @@ def over(method):
 
 
 def ask(name, path, answer, status=200, method="HEAD", **more):
+    answer = {**answer, "Cache-Control": "no-store"}
     return Row(name, method, path, status, headers={**VERSION, **more.pop("headers", {})}, answer=answer, **more)
 
 
@@ -389,7 +390,7 @@ TUS = [
       for method, path in (("POST", UPLOADS), ("HEAD", ONE), ("PATCH", ONE), ("DELETE", ONE), ("POST", ONE))
       for version in (None, "0.2.2")),
     # How far it is
-    ask("offset", HALF, {**OPEN, "Upload-Offset": "5", "Upload-Length": "10", "Cache-Control": "no-store",
+    ask("offset", HALF, {**OPEN, "Upload-Offset": "5", "Upload-Length": "10",
                          "Upload-Metadata": metadata(filename="half.txt")}, result=b""),
     ask("offset of a complete one", DONE, {**FIELDS, "Upload-Offset": "5", "Upload-Expires": None}),
     ask("offset, by another customer", ONE, FIELDS, 404, who="other"),

@@ -8,7 +8,8 @@ import hashlib
 import http.client
 import random
 
-UPLOAD, UPLOADS = "/api/files/upload", "/api/files/uploads"
+from uploads import OCTETS, UPLOAD, UPLOADS, checksum
+
 FILES_MAX = 12
 
 
@@ -25,11 +26,6 @@ def as_base64(content):
 def as_form(content):
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n'
     return {"Content-Type": "multipart/form-data; boundary=b"}, head + content + b"\r\n--b--\r\n"
-
-
-def checksum(content, algorithm="sha256"):
-    """For `Upload-Checksum`."""
-    return f"{algorithm} {base64.b64encode(hashlib.new(algorithm, content).digest()).decode()}"
 
 
 class Gone(Exception):
@@ -240,9 +236,9 @@ class FileClient:
         return {"Upload-Length": str(len(content)), "Upload-Metadata": f"filename {name}"}
 
     def part_headers(self, part):
-        headers = {"Content-Type": "application/offset+octet-stream"}
+        headers = {"Content-Type": OCTETS}
         if self.random.random() < 0.5:
-            headers["Upload-Checksum"] = checksum(part, self.random.choice(("sha1", "sha256")))
+            headers["Upload-Checksum"] = checksum(self.random.choice((hashlib.sha1, hashlib.sha256)), part)
         return headers
 
     def call(self, kind, method, path, headers=None, body=b""):

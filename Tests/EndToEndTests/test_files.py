@@ -257,6 +257,28 @@ def test_a_key_of_ones_own_signs_urls():
         assert not (own.directory / "data/files/url.key").exists()
 
 
+# The store
+
+
+def test_another_database_stops_the_start_and_nothing_is_removed():
+    with stack_with({}) as own:
+        session = own.sessions(1, 0)[0][0]["session_id"]
+        document = stored(send_file(own, session, b"hello"))
+        path = created(own, session, 10)
+        before, files = on_disk(own), own.files
+        files.stop()
+        environment = files.environment
+        files.environment = {**environment, "STORE": f"sqlite:{own.directory}/elsewhere"}
+        files.start(wait=False)
+        assert files.child.wait(timeout=30) == 1
+        files.child, files.environment = None, environment
+        assert "do not belong together" in files.log_text()
+        assert on_disk(own) == before
+        files.start()
+        assert own.http("GET", document["url"], session=session).body == b"hello"
+        assert patched(own, session, path, 0, b"0123456789").status == 204
+
+
 # Names
 
 
@@ -275,6 +297,15 @@ def test_names_are_kept_and_made_safe_in_headers(stack, customers_of_pictures, n
     head = stack.http("HEAD", document["url"], session=session)
     assert head.header("Content-Disposition") == disposition
     assert head.header("X-Content-Type-Options") == "nosniff"
+
+
+def test_a_page_reads_a_file_with_the_longest_name(stack, session):
+    document = stored(send_base64(stack, session, b"hello", "🙂" * 255))
+    page = {"Origin": "http://localhost:8004"}
+    for url, who in ((document["url"], session), (signed_url(stack, document["file_id"], session), None)):
+        answer = stack.http("GET", url, headers=page, session=who)
+        assert answer.status == 200 and answer.body == b"hello", answer
+        assert answer.header("Content-Disposition").endswith("; filename*=UTF-8''" + "%F0%9F%99%82" * 255)
 
 
 @pytest.mark.parametrize("name", ["a/b", "a\\b", "..", "a\x7fb", "\u202egpj.exe", "x" * 256])

@@ -9,15 +9,14 @@ import subprocess
 
 import pytest
 
-from file_client import UPLOAD, UPLOADS, as_base64, as_form, checksum
+from file_client import as_base64, as_form
 from file_store import FileStore
 from http_client import assert_problem, request
 from stack import Stack
-from test_files import send_base64, send_file, stored
+from uploads import PART, UPLOAD, UPLOADS, checksum, send_base64, send_file, stored
 from waiting import until
 
 MIB = 1 << 20
-PART = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
 
 
 class SmallDisk:
@@ -27,13 +26,16 @@ class SmallDisk:
         self.path, self.filler = path, path / "filler"
 
     def fill(self):
-        """Takes all that is free."""
-        with open(self.filler, "ab", buffering=0) as filler:
-            for size in (64 * 1024, 4096):
-                with contextlib.suppress(OSError):
-                    while filler.write(bytes(size)) == size:
-                        pass
-        assert os.statvfs(self.path).f_bavail == 0
+        """Takes all that is free, and what an upload that finds no room gives back meanwhile."""
+        def is_full():
+            with open(self.filler, "ab", buffering=0) as filler:
+                for size in (64 * 1024, 4096):
+                    with contextlib.suppress(OSError):
+                        while filler.write(bytes(size)) == size:
+                            pass
+            return os.statvfs(self.path).f_bavail == 0
+
+        until(is_full, "the disk is full")
 
     def empty(self):
         self.filler.unlink(missing_ok=True)
@@ -121,7 +123,7 @@ def by_part(files, content):
 
 def by_checked_part(files, content):
     method, path, headers, body = by_part(files, content)
-    return method, path, {**headers, "Upload-Checksum": checksum(content)}, body
+    return method, path, {**headers, "Upload-Checksum": checksum(hashlib.sha256, content)}, body
 
 
 def by_creation(files, content):
@@ -130,7 +132,7 @@ def by_creation(files, content):
 
 def by_checked_creation(files, content):
     method, path, headers, body = by_creation(files, content)
-    return method, path, {**headers, "Upload-Checksum": checksum(content)}, body
+    return method, path, {**headers, "Upload-Checksum": checksum(hashlib.sha256, content)}, body
 
 
 def send_in_halves(files, method, path, headers, body, between):

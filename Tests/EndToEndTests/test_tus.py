@@ -1,5 +1,6 @@
 """tus 1.0.0 through nginx, by clients that we did not write: tuspy, curl, and Python's own HTTP."""
 
+import base64
 import hashlib
 import os
 import random
@@ -14,7 +15,7 @@ from tusclient.client import TusClient
 from commands import curl
 from http_client import assert_problem
 from relay import Relay
-from stack import stack_with
+from stack import ROOT, stack_with
 from uploads import UPLOADS, created, offset, patched, tus, uploaded
 from waiting import until
 
@@ -127,6 +128,15 @@ def test_tuspy_sends_checksums(stack, session, tmp_path):
     assert uploaded(stack, session, path_of(uploader))["sha256"] == digest_of(file)
 
 
+def test_the_longest_metadata_come_back(stack, session):
+    longest = "a " + base64.b64encode(bytes(3069)).decode()
+    assert len(longest) == 4094
+    path = created(stack, session, 5, **{"Upload-Metadata": longest})
+    answer = tus(stack, session, "HEAD", path, headers={"Origin": "http://localhost:8004"})
+    assert answer.status == 200, answer
+    assert answer.header("Upload-Metadata") == longest and answer.header("Upload-Offset") == "0"
+
+
 def test_curl_is_stopped_and_goes_on(stack, session, tmp_path):
     file = noise_file(tmp_path / "b.bin", 20 * MIB, 2)
     path = created(stack, session, 20 * MIB)
@@ -178,6 +188,15 @@ def test_a_client_that_comes_back_need_not_wait_for_its_dead_connection(stack, s
         # nginx and files would give the silent one 30 s each.
         assert time.monotonic() - start < 15, begun
     assert uploaded(stack, session, path)["sha256"] == hashlib.sha256(body).hexdigest()
+
+
+def test_the_edge_gives_up_a_silent_client_before_files_does():
+    # The edge closes without an answer, after which clients go on; a 408 they would take for the end.
+    edge = re.search(r"client_body_timeout (\d+)s;", (ROOT / "deploy/nginx/nginx.conf.template").read_text())
+    files = re.search(
+        r"bodyIdleTimeout = Duration\.seconds\((\d+)\)", (ROOT / "Services/files/FilesConfig.swift").read_text()
+    )
+    assert int(edge[1]) < int(files[1])
 
 
 def test_an_upload_expires_and_a_user_has_so_many():

@@ -227,16 +227,7 @@ struct PartialUploadTests {
 
     @Test("a second part waits, and is refused while the first one is alive; so is a third at once")
     func concurrent() async throws {
-        let manual = ManualClock()
-        let clock = FilesClock(
-            now: manual.clock.now,
-            monotonicMilliseconds: manual.clock.monotonicMilliseconds,
-            sleep: { _ in
-                await untilCancelled()
-                throw CancellationError()
-            }
-        )
-        let fixture = try await FilesFixture(perUserMax: 10, totalMax: 10, clock: clock)
+        let fixture = try await FilesFixture(perUserMax: 10, totalMax: 10, clock: ManualClock().stoppedClock)
         let path = try await fixture.begun(10)
         let body = HeldBody()
         async let first = fixture.patch(path, at: 0, RequestBody(body, announcedLength: nil))
@@ -290,6 +281,37 @@ struct PartialUploadTests {
         #expect(await first.status == 423)
         #expect(await fixture.tus(.head, path).status == 404)
         #expect(try fixture.partialFilesOnDisk().isEmpty)
+    }
+
+    @Test("to ask for the offset brings nothing to the disk, and takes nothing from below who writes")
+    func offsetMeanwhile() async throws {
+        // Where fsync fails.
+        let file = PartialFile(path: "/dev/null", executor: QueueExecutor(label: "offset"))
+        #expect(try await file.open(verifiedLength: nil) == 0)
+        try await file.append(noise(10))
+        #expect(try await file.offset() == 10)
+        try await file.append(noise(5))
+        #expect(try await file.offset() == 15)
+        await #expect(throws: FilesError.systemCall("fsync", path: "/dev/null", errno: EINVAL)) {
+            try await file.synchronize()
+        }
+    }
+
+    @Test("termination goes before a request that waits for the same upload")
+    func terminatedBeforeOthers() async throws {
+        let fixture = try await FilesFixture(perUserMax: 10, totalMax: 10, clock: ManualClock().stoppedClock)
+        let path = try await fixture.begun(10)
+        let body = HeldBody()
+        async let first = fixture.patch(path, at: 0, RequestBody(body, announcedLength: nil))
+        for await _ in body.started { break }
+        async let second = fixture.patch(path, at: 4, noise(6))
+        #expect(await eventually { fixture.uploads.leases.isAwaited(self.id(path)) })
+        #expect(await fixture.tus(.delete, path).status == .noContent)
+        #expect(await first.status == 423)
+        #expect(await second.status == 423)
+        #expect(await fixture.tus(.head, path).status == 404)
+        #expect(try fixture.partialFilesOnDisk().isEmpty)
+        #expect(!fixture.uploads.leases.isAwaited(id(path)))
     }
 
     @Test("many parts at once leave one upload whole")

@@ -3,6 +3,7 @@ import Crypto
 import HTTP
 import ServiceKit
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import FilesService
@@ -80,6 +81,16 @@ final class ManualClock: Sendable {
                 await Task.yield()
             }
         )
+    }
+
+    /// The same with waits that only their task's cancellation ends.
+    var stoppedClock: FilesClock {
+        var stopped = clock
+        stopped.sleep = { _ in
+            await untilCancelled()
+            throw CancellationError()
+        }
+        return stopped
     }
 
     func advance(_ delta: Int64) { milliseconds.withLock { $0 += delta } }

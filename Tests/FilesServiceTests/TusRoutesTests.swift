@@ -51,6 +51,9 @@ struct TusRoutesTests {
         #expect(head.status == .ok)
         #expect(head.headers["Upload-Length"] == "5" && head.headers["Cache-Control"] == "no-store")
         #expect(head.headers["Upload-Metadata"] == metadata)
+        // Nor is it kept that there is none.
+        let missing = await fixture.tus(.head, path, as: FilesFixture.otherCustomer)
+        #expect(missing.status == 404 && missing.headers["Cache-Control"] == "no-store")
         for target in [FilesFixture.uploadsPath, path] {
             let options = await fixture.send(.options, target, as: nil)
             #expect(options.status == .noContent)

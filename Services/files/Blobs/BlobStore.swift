@@ -19,7 +19,8 @@ final class BlobStore: Sendable {
     /// The names of the 256 directories that the blobs are spread over.
     static let shards = (0..<256).map { Hex.encode([UInt8($0)]) }
 
-    private let directory: String
+    /// Where it lies.
+    let directory: String
     private let lock: FileLock
     private let executors: [QueueExecutor]
     private let workers: [DiskWorker]

@@ -30,6 +30,33 @@ enum SystemCall {
         }
     }
 
+    /// The first `countMax` bytes of a file; `nil` if it is not there.
+    static func contents(_ path: String, countMax: Int) throws -> [UInt8]? {
+        do {
+            let file = DescriptorOwner(try check("open", path) { open(path, O_RDONLY | O_CLOEXEC) })
+            return try read(file.descriptor, offset: 0, count: countMax)
+        } catch FilesError.systemCall(_, _, ENOENT) {
+            return nil
+        }
+    }
+
+    /// Makes or replaces a small file for the owner only, which is there as a whole or not at all.
+    ///
+    /// - Parameter directory: Where `path` is.
+    static func replace(_ path: String, in directory: String, with bytes: [UInt8]) throws {
+        let draft = path + ".new"
+        do {
+            let file = DescriptorOwner(
+                try check("open", draft) { open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600) }
+            )
+            let written = try check("write", draft) { write(file.descriptor, bytes, bytes.count) }
+            guard written == bytes.count else { throw FilesError.storageFull }
+            try check("fsync", draft) { fsync(file.descriptor) }
+        }
+        try check("rename", path) { rename(draft, path) }
+        try synchronizeDirectory(directory)
+    }
+
     /// Makes a directory for the owner only, unless it is there.
     ///
     /// - Returns: Whether it was not.

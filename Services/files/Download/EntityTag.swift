@@ -8,6 +8,9 @@ struct EntityTag: Equatable {
     /// The field's value, quotes included.
     let text: String
 
+    /// Every tag, where it stands alone; in a list it is a piece of somebody's tag.
+    private static let any: [Substring] = ["*"]
+
     init(sha256: String) {
         text = "\"" + sha256 + "\""
     }
@@ -15,16 +18,15 @@ struct EntityTag: Equatable {
     /// Whether `If-Match` fails, which is 412; without the field it holds.
     func failsIfMatch(_ headers: Headers) -> Bool {
         let tags = headers.list("If-Match")
-        return !tags.isEmpty && !tags.contains { $0 == "*" || $0 == text }
+        return !tags.isEmpty && tags != Self.any && !tags.contains { $0 == text }
     }
 
     /// Whether `If-None-Match` names this tag, which is 304.
     ///
     /// The comparison is weak (§13.1.2): `W/` does not matter.
     func isNamedByIfNoneMatch(_ headers: Headers) -> Bool {
-        headers.list("If-None-Match").contains { tag in
-            tag == "*" || (tag.hasPrefix("W/") ? tag.dropFirst(2) : tag) == text
-        }
+        let tags = headers.list("If-None-Match")
+        return tags == Self.any || tags.contains { ($0.hasPrefix("W/") ? $0.dropFirst(2) : $0) == text }
     }
 
     /// Whether a `Range` is to be heeded: no `If-Range`, or one with this very tag.

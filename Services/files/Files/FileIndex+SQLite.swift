@@ -68,6 +68,10 @@ struct SQLiteFileIndex: FileIndex {
             sql: "ALTER TABLE file ADD COLUMN width INTEGER; ALTER TABLE file ADD COLUMN height INTEGER;"
         ),
         partialUploadMigration,
+        Migration(
+            "0006 store id",
+            sql: "CREATE TABLE store (store_id TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;"
+        ),
     ]
 
     let database: Database

@@ -22,6 +22,8 @@ enum FileName {
 
     /// Whether `scalar` is a control (C0, DEL, C1), a line or paragraph separator, or one of the invisible marks that
     /// turn the direction of text around, by which `gpj.exe` can be made to look like `exe.jpg`.
+    ///
+    /// The plain marks LRM and RLM stay: Hebrew Windows writes them into the names of its screenshots.
     static func isControl(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0...0x1F, 0x7F...0x9F, 0x2028...0x202E, 0x2066...0x2069: true

@@ -49,6 +49,8 @@ struct TusRoutes: RouteGroup {
                 response = Response(error.problem)
             }
             response.headers["Tus-Resumable"] = Tus.version
+            // An upload goes on: no cache may keep what was said of it, nor that there is none.
+            response.headers["Cache-Control"] = "no-store"
             return response
         }
     }
@@ -114,7 +116,6 @@ struct TusRoutes: RouteGroup {
         logFile(progress, request)
         var response = Response(
             headers: [
-                "Cache-Control": "no-store",
                 "Upload-Offset": String(progress.offset),
                 "Upload-Length": String(progress.upload.length),
             ]

@@ -20,9 +20,12 @@ final class UploadLeases: Sendable {
         /// Ends when who waits has become the holder.
         fileprivate let turn: AsyncStream<Void>
         fileprivate let turnEnd: AsyncStream<Void>.Continuation
+        /// Whether it goes before those that wait as well.
+        fileprivate let takesOver: Bool
 
-        fileprivate init(at time: Int64) {
+        fileprivate init(at time: Int64, takesOver: Bool = false) {
             lastActivity = Atomic(time)
+            self.takesOver = takesOver
             (interruption, interruptionEnd) = AsyncStream.makeStream()
             (turn, turnEnd) = AsyncStream.makeStream()
         }
@@ -51,7 +54,7 @@ final class UploadLeases: Sendable {
     ///
     /// - Parameters:
     ///   - id: The upload's.
-    ///   - takesOver: Whether a holder has to leave even if it is alive.
+    ///   - takesOver: Whether a holder has to leave even if it is alive, and who waits as well.
     ///   - waitMax: How long it waits for its turn, in milliseconds.
     ///   - body: Calls `touch` when bytes arrive.
     /// - Throws: `FilesError.uploadLocked` when the holder stays or another request waits already; what `body` throws.
@@ -61,8 +64,8 @@ final class UploadLeases: Sendable {
         waitMax: Int64 = waitMax,
         _ body: (Lease) async throws -> Value
     ) async throws -> Value {
-        let lease = Lease(at: clock.monotonicMilliseconds())
-        try await acquire(id, lease, takesOver, waitMax)
+        let lease = Lease(at: clock.monotonicMilliseconds(), takesOver: takesOver)
+        try await acquire(id, lease, waitMax)
         defer { release(id) }
         touch(lease)
         return try await body(lease)
@@ -89,18 +92,22 @@ final class UploadLeases: Sendable {
 
     // MARK: -
 
-    private func acquire(_ id: String, _ lease: Lease, _ takesOver: Bool, _ waitMax: Int64) async throws {
-        let holder = try entries.withLock { entries -> Lease? in
+    private func acquire(_ id: String, _ lease: Lease, _ waitMax: Int64) async throws {
+        let before = try entries.withLock { entries -> Entry? in
             guard let entry = entries[id] else {
                 entries[id] = Entry(holder: lease)
                 return nil
             }
-            guard entry.waiter == nil else { throw FilesError.uploadLocked }
+            let mayWait = entry.waiter.map { lease.takesOver && !$0.takesOver } ?? true
+            guard mayWait else { throw FilesError.uploadLocked }
             entries[id]?.waiter = lease
-            return entry.holder
+            return entry
         }
-        guard let holder else { return }
-        if takesOver { holder.interrupt() }
+        guard let before else { return }
+        let holder = before.holder
+        // It finds that it is not the holder.
+        before.waiter?.turnEnd.finish()
+        if lease.takesOver { holder.interrupt() }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { for await _ in lease.turn {} }
             group.addTask { await self.watch(holder, waitMax) }
@@ -109,7 +116,7 @@ final class UploadLeases: Sendable {
         }
         try entries.withLock { entries in
             guard entries[id]?.holder !== lease else { return }
-            entries[id]?.waiter = nil
+            if entries[id]?.waiter === lease { entries[id]?.waiter = nil }
             throw FilesError.uploadLocked
         }
     }
