@@ -49,11 +49,11 @@ struct LeadershipWorld {
     private var awayUntil: Milliseconds = 0
     private(set) var faults: [String] = []
 
-    init(seed: UInt64) {
+    init(seed: UInt64, limits: Leadership.Limits = .init()) {
         var random = SeededGenerator(seed: seed)
         instances = (0..<3).map { _ in
             let offset = Milliseconds(random.next(below: 1_000_000_000))
-            return Instance(clockOffset: offset, leadership: Leadership(now: offset))
+            return Instance(clockOffset: offset, leadership: Leadership(limits: limits, now: offset))
         }
         self.random = random
     }
@@ -124,7 +124,8 @@ struct LeadershipWorld {
         guard let pending = instances[index].pending, pending.outcome == nil, now >= pending.doneAt, !pending.isLost,
             now >= awayUntil
         else { return }
-        instances[index].pending?.outcome = perform(pending.step, index)
+        let outcome = perform(pending.step, index)
+        instances[index].pending?.outcome = outcome
     }
 
     private mutating func perform(_ step: Leadership.Step, _ index: Int) -> Outcome {
