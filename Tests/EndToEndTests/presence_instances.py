@@ -39,6 +39,10 @@ http {{
 """
 
 
+# Whoever is asked with it answers as the leader, or not at all.
+HANDED_ON = {"X-Presence-Forwarded": "1"}
+
+
 class PresenceInstances:
     """A stack whose presence is two processes, `0` and `1`; gateway and files have files of their own."""
 
@@ -96,13 +100,13 @@ class PresenceInstances:
     def answers(self, index):
         """Whether this instance answers as the leader: what another one has handed on, nobody else takes."""
         try:
-            return self.ask(index, headers={"X-Presence-Forwarded": "1"}).status == 200
+            return self.ask(index, headers=HANDED_ON).status == 200
         except OSError:
             return False
 
-    def ask(self, index, path="/internal/users", method="GET", headers=None, **options):
+    def ask(self, index, path="/internal/users", headers=None, timeout=5, **options):
         headers = {"X-Internal-Token": self.stack.token, **(headers or {})}
-        return request(self.ports[index], method, path, headers=headers, timeout=5, **options)
+        return request(self.ports[index], "GET", path, headers=headers, timeout=timeout, **options)
 
     def leader(self):
         """Who leads, once one does."""

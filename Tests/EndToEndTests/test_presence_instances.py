@@ -2,13 +2,15 @@
 
 import collections
 import contextlib
+import os
 import secrets
+import signal
 import threading
 import time
 
 import pytest
 
-from presence_instances import PresenceInstances
+from presence_instances import HANDED_ON, PresenceInstances
 from routing import (
     Floor, act, assigned_to, conversation_of, entries_and_decisions_agree, listed, served, set_status, write,
 )
@@ -201,6 +203,33 @@ def test_a_leader_that_stops_hands_over_at_once(pair, floor):
         counts = shift.served()
         assert counts.total() == before.total() + 1
         shift.check()
+
+
+def test_a_leader_that_stood_still_answers_as_one_no_more(pair, floor):
+    first = pair.leader()
+    still = pair.processes[first].child.pid
+    answers = []
+    os.kill(still, signal.SIGSTOP)
+    try:
+        # The kernel takes it; it is read when the process goes on, by one that believes that no time has passed.
+        asking = threading.Thread(target=lambda: answers.append(pair.ask(first, headers=HANDED_ON, timeout=30).status))
+        asking.start()
+        until(lambda: pair.answers(1 - first), "the other one leads", timeout=15)
+    finally:
+        os.kill(still, signal.SIGCONT)
+    asking.join()
+    assert answers == [503]
+    until(lambda: pair.ask(first).status == 200, "it hands on", timeout=10)
+    assert pair.ask(first).json["epoch"] == pair.ask(1 - first).json["epoch"]
+    assert pair.leader() == 1 - first
+    # What a customer is told by one is what they are told by the other.
+    agent = floor.agent()
+    with floor.arrive(agent):
+        lists = [
+            pair.ask(index, "/api/presence", session=floor.admin["session_id"]).json["users"] for index in (0, 1)
+        ]
+        shown = [[(user["user_id"], user["status"]) for user in users] for users in lists]
+        assert shown == [[(agent["user_id"], "Online")]] * 2
 
 
 def test_without_redis_nobody_leads_and_afterwards_one_goes_on(pair, floor):

@@ -60,7 +60,7 @@ final class Instance: Sendable {
 
     /// Answers as the leader, or has the leader answer.
     ///
-    /// - Throws: `PresenceError.notLeading`, also when leadership was lost meanwhile: what was asked may have been done.
+    /// - Throws: `PresenceError.notLeading`; also when leadership was lost meanwhile, and then it may have been done.
     func respond(to request: Request) async throws -> Response {
         switch role.withLock({ $0 }) {
         case .leader(let leader, let lease):
