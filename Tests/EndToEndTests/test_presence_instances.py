@@ -237,7 +237,7 @@ def test_without_redis_nobody_leads_and_afterwards_one_goes_on(pair, floor):
         first = pair.leader()
         pair.redis.kill()
         try:
-            until(lambda: pair.ask(first).status == 503, "the leader does not answer any more", timeout=10)
+            until(lambda: pair.ask(first).status == 503, "the leader does not answer any more", timeout=5)
             assert pair.ask(1 - first).status == 503
             count = len(shift.writers[0].written)
             until(lambda: len(shift.writers[0].written) > count + 5, "those who know each other go on")
