@@ -8,7 +8,8 @@ SWIFT ?= swift
 RELEASE := -c release --static-swift-stdlib
 VENV := .build/venv
 # The suites that run over both engines.
-REDIS_SUITES := AuthServiceTests
+REDIS_SUITES := AuthServiceTests $(addprefix PresenceServiceTests., \
+    RoutingStoreTests StatusStoreTests LeadershipStoreTests AssignmentRoutesTests PresenceRoutesTests)
 SOURCES := Package.swift Services Shared Tests
 
 help: ## this list
@@ -28,7 +29,7 @@ unit-test: ## the Swift tests alone, those of stores over SQLite and over Redis
 	@# What the tests leave behind when they end early goes with them.
 	set -e; TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
 	    $(SWIFT) test --skip-build --no-parallel; \
-	    STORE_ENGINE=redis $(SWIFT) test --skip-build --no-parallel --filter $(REDIS_SUITES)
+	    STORE_ENGINE=redis $(SWIFT) test --skip-build --no-parallel $(addprefix --filter ,$(REDIS_SUITES))
 
 end-to-end-test: build $(VENV)/ready ## the built binaries behind real nginx, driven by foreign clients (ARGS=…)
 	BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \

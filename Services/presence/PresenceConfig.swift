@@ -4,8 +4,6 @@ import ServiceKit
 
 /// Presence's settings, as its parts take them.
 struct PresenceConfig: Sendable {
-    /// The SQLite file of statuses and last times.
-    let databasePath: String
     let limits: PresenceState.Limits
     let leaseMilliseconds: Int
     let historyMax: Int
@@ -14,17 +12,26 @@ struct PresenceConfig: Sendable {
     /// The least span between two queues shown to gateways.
     let queueInterval: Milliseconds
 
-    /// - Throws: `SettingsError` when the store is one that presence cannot use.
+    /// Where the other instances reach this one.
+    let url: BaseURL
+
+    /// - Throws: `SettingsError` when other instances could not reach this one.
     init(_ settings: Settings) throws(SettingsError) {
-        let store = settings[SettingsCatalogue.store]
-        guard case .sqlite(let directory) = store else {
+        let listen = settings[SettingsCatalogue.presenceListen]
+        let advertised = settings[SettingsCatalogue.presenceAdvertiseURL]
+        let isShared = if case .redis = settings[SettingsCatalogue.store] { true } else { false }
+        guard !isShared || advertised != nil || (listen.port > 0 && !["0.0.0.0", "::"].contains(listen.host)) else {
             throw SettingsError(
                 problems: [
-                    .init(key: SettingsCatalogue.store.key, value: store.description, rule: "must be sqlite:DIR")
+                    .init(
+                        key: SettingsCatalogue.presenceAdvertiseURL.key,
+                        value: "",
+                        rule: "must be given: the store is Redis, and presence.listen (\(listen)) is not one address"
+                    )
                 ]
             )
         }
-        databasePath = "\(directory)/presence.sqlite"
+        url = advertised ?? BaseURL(listen)
         limits = PresenceState.Limits(
             leaveGrace: settings[SettingsCatalogue.presenceLeaveGrace].milliseconds,
             drainGrace: settings[SettingsCatalogue.presenceDrainGrace].milliseconds,
@@ -57,7 +64,7 @@ struct PresenceConfig: Sendable {
         _ store: any RoutingStore,
         feed: ChangeFeed,
         log: Log,
-        metrics: Metrics
+        metrics: RoutingMetrics
     ) async throws -> Routing {
         let table = RoutingTable(limits: routingLimits, live: try await store.liveConversations(), now: .now()) {
             "r-" + SecureRandom.token(bytes: 12)
@@ -68,7 +75,7 @@ struct PresenceConfig: Sendable {
             feed: feed,
             queueInterval: queueInterval,
             log: log,
-            metrics: RoutingMetrics(metrics, feed: feed),
+            metrics: metrics,
             clock: { Moment.now() }
         )
     }

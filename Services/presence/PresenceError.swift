@@ -14,6 +14,8 @@ enum PresenceError: Error, Equatable {
     case unknownUser
     /// More users have a stored status than the service keeps.
     case tooManyStatuses
+    /// Another instance leads, or none does just now.
+    case notLeading
     // What routing refuses.
     /// Presence was never asked to route it.
     case unknownConversation
@@ -51,6 +53,7 @@ extension PresenceError: ProblemConvertible {
             .notFound("user_id: no such user")
         case .tooManyStatuses:
             Problem(507, .storageFull, "status: no room for another user's")
+        case .notLeading: .unavailable("presence: no instance of it leads just now; ask again")
         case .unknownConversation: .notFound("conversation_id: no such conversation")
         case .conversationClosed: Problem(409, .conversationClosed, "conversation_id: a new message opens it")
         case .notTheirConversation:

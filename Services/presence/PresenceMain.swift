@@ -16,67 +16,90 @@ enum PresenceMain {
             // 1. Configuration: file plus environment, every problem reported at once.
             let config = try PresenceConfig(process.settings)
             // 2. Store: opened and migrated before the port is bound. Who is online is not in it: gateways announce it.
-            let database = try await PresenceSchema.open(path: config.databasePath)
-            let store = SQLiteStatusStore(database)
-            let feed = config.makeFeed()
-            let routing = try await config.makeRouting(
-                SQLiteRoutingStore(database),
-                feed: feed,
-                log: process.log,
-                metrics: process.metrics
+            let database = try await process.openDatabase(
+                "presence",
+                file: "presence.sqlite",
+                migrations: PresenceSchema.migrations,
+                ownership: PresenceSchema.ownership
             )
-            let presence = Presence(
-                PresenceState(
-                    limits: config.limits,
-                    statuses: try await store.statuses(),
-                    firstRegistration: config.firstRegistration(at: .now()),
-                    now: .now()
-                ),
-                feed: feed,
-                store: store,
-                leaseMilliseconds: config.leaseMilliseconds,
+            let surroundings = Leader.Surroundings(
+                config: config,
+                database: database,
+                sessions: process.makeSessionVerifier(),
+                directory: UserDirectory(auth: process.makeClient("auth", SettingsCatalogue.authURL)),
                 log: process.log,
-                metrics: PresenceMetrics(process.metrics),
-                clock: { Moment.now() },
-                tellRouting: { routing.inbox.follow($0) }
+                presenceMetrics: PresenceMetrics(process.metrics),
+                routingMetrics: RoutingMetrics(process.metrics)
             )
-            process.background("routing") { await routing.run() }
-            process.background("sweep") {
-                await Sweeper(presence: presence, routing: routing, clock: { Moment.now() }).run()
+            // 3. Serve until SIGTERM or SIGINT; the store is closed last.
+            switch process.settings[SettingsCatalogue.store] {
+            case .sqlite: try await serveAlone(process, surroundings)
+            case .redis: try await serveAmongOthers(process, surroundings)
             }
-            // 3. Routes: the whole surface of the service, in reading order.
-            let sessions = process.makeSessionVerifier()
-            let directory = UserDirectory(auth: process.makeClient("auth", SettingsCatalogue.authURL))
-            let keeper = CapacityKeeper(
-                routing: routing,
-                clock: { Moment.now() },
-                lookUp: { try await directory.accounts($0) }
-            )
-            sessions.observe(onUserChanged: { keeper.userChanged($0) }, onReset: { keeper.reset() })
-            process.background("capacities") { await keeper.run() }
-            var router = Router()
-            router.mount(
-                PresenceRoutes(
-                    presence: presence,
-                    authenticate: { Caller(try await sessions.require($0)) },
-                    lookUp: { try await directory.user($0, for: $1) }
-                )
-            )
-            router.mount(InternalRoutes(presence: presence, clock: { Moment.now() }))
-            router.mount(
-                AssignmentRoutes(routing: routing, lookUp: { try await directory.accounts([$0], requestID: $1.id) })
-            )
-            // 4. Serve until SIGTERM or SIGINT; polls that wait are answered first, the store is closed last.
-            let storeCheck = HealthCheck("store") { try await store.ping() }
-            let server = try process.listen(
-                at: SettingsCatalogue.presenceListen,
-                router,
-                checks: [sessions.healthCheck, storeCheck]
-            )
-            try await process.untilSignal(server) { presence.feed.close() }
-            await presence.storeDepartures()
-            await routing.stop()
             await database.close()
         }
+    }
+
+    /// On a file of its own: this process is presence.
+    private static func serveAlone(_ process: ServiceProcess, _ surroundings: Leader.Surroundings) async throws {
+        let leader = try await Leader(
+            surroundings,
+            firstRegistration: surroundings.config.firstRegistration(at: .now())
+        )
+        let keeper = leader.keeper
+        surroundings.sessions.observe(onUserChanged: { keeper.userChanged($0) }, onReset: { keeper.reset() })
+        process.background("presence") { await leader.run() }
+        let server = try process.listen(
+            at: SettingsCatalogue.presenceListen,
+            leader.router,
+            checks: checks(surroundings)
+        )
+        // Polls that wait are answered first.
+        try await process.untilSignal(server) { leader.answerPolls() }
+        await leader.finish()
+    }
+
+    /// On a copy of what several instances share: one of them leads, and the others hand on to it.
+    private static func serveAmongOthers(_ process: ServiceProcess, _ surroundings: Leader.Surroundings) async throws {
+        let config = surroundings.config
+        let now: @Sendable () -> Milliseconds = { Moment.now().monotonic }
+        let (loops, token) = (process.loops, process.settings[SettingsCatalogue.internalToken])
+        let instance = Instance(
+            store: SQLiteLeadershipStore(surroundings.database),
+            url: config.url,
+            log: process.log,
+            now: now,
+            firstRegistration: { config.firstRegistration(at: .now()) },
+            makeForwarder: { Forwarder(to: $0, token: token, loops: loops, now: now) },
+            makeLeader: { term, lease in
+                try await Leader(surroundings, firstRegistration: term.firstRegistration, lease: lease)
+            }
+        )
+        surroundings.sessions.observe(
+            onUserChanged: { userID in instance.withKeeper { $0.userChanged(userID) } },
+            onReset: { instance.withKeeper { $0.reset() } }
+        )
+        var router = Router()
+        router.fallback = { try await instance.respond(to: $0) }
+        let leaderCheck = HealthCheck("leader") { try instance.checkLeader() }
+        let server = try process.listen(
+            at: SettingsCatalogue.presenceListen,
+            router,
+            checks: checks(surroundings) + [leaderCheck]
+        )
+        let work = Task { await instance.run() }
+        // Leadership is given up first, so that another instance has it while this one drains.
+        try await process.untilSignal(server) {
+            work.cancel()
+            await work.value
+        }
+    }
+
+    private static func checks(_ surroundings: Leader.Surroundings) -> [HealthCheck] {
+        let database = surroundings.database
+        return [
+            surroundings.sessions.healthCheck,
+            HealthCheck("store") { try await SQLiteStatusStore(database).ping() },
+        ]
     }
 }

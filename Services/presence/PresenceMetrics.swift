@@ -24,4 +24,7 @@ struct PresenceMetrics: Sendable {
         gatewaysLost = metrics.counter("presence_gateways_lost_total", help: "Gateways that were silent too long.")
         changes = metrics.counter("presence_changes_total", help: "Changes told: joined, left, status.")
     }
+
+    /// Nobody is known here any more.
+    func clear() { for gauge in [gateways, users] { gauge.set(0) } }
 }

@@ -1,6 +1,6 @@
 import Storage
 
-/// Presence's SQLite file, and the steps of its schema, oldest first.
+/// Presence's database, a file or a copy of what all instances share, and the steps of its schema, oldest first.
 ///
 /// Only ever appended to. Times are milliseconds since 1970.
 enum PresenceSchema {
@@ -59,18 +59,22 @@ enum PresenceSchema {
                 ) STRICT, WITHOUT ROWID;
                 """
         ),
+        Migration(
+            "3 leadership",
+            sql: """
+                CREATE TABLE leadership (
+                    id INTEGER PRIMARY KEY CHECK (id = 1),
+                    term INTEGER NOT NULL,
+                    url TEXT NOT NULL,
+                    beat INTEGER,
+                    first_registration INTEGER NOT NULL
+                ) STRICT;
+                """
+        ),
     ]
 
-    /// Opens the file, made when missing, and brings it to this program's schema; every commit is on the disk when it
-    /// returns.
-    ///
-    /// - Throws: `StorageError` when another process owns it: two presences would each know half of the gateways.
-    static func open(path: String) async throws -> Database {
-        try await Database.open(
-            path: path,
-            migrations: migrations,
-            options: ConnectionOptions(synchronous: .full),
-            ownership: .exclusiveOwner(advice: "Another presence service runs on this file; stop it first.")
-        )
-    }
+    /// Who may have the file open: two presences would each know half of the gateways.
+    static let ownership = Database.Ownership.exclusiveOwner(
+        advice: "Another presence service runs on this file; stop it first, or use Redis."
+    )
 }

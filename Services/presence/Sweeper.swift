@@ -8,6 +8,8 @@ struct Sweeper: Sendable {
     let presence: Presence
     let routing: Routing
     let clock: @Sendable () -> Moment
+    /// Whether silences and graces may end just now; while not, only long polls do.
+    let letsTimePass: @Sendable () -> Bool
 
     /// How often the times of those who have left are stored.
     static let storingInterval: Milliseconds = 1000
@@ -32,14 +34,15 @@ struct Sweeper: Sendable {
 
     private func sweepRouting() async {
         while !Task.isCancelled {
-            await routing.inbox.sweep()
+            if letsTimePass() { await routing.inbox.sweep() }
             try? await Task.sleep(for: .milliseconds(Self.routingInterval))
         }
     }
 
     private func sweep() async {
         while !Task.isCancelled {
-            let next = await presence.sweep()
+            var next: Milliseconds?
+            if letsTimePass() { next = await presence.sweep() } else { presence.feed.expire(now: clock().monotonic) }
             let untilNext = next.map { $0 - clock().monotonic } ?? Self.intervalMax
             let pause = min(max(untilNext, Self.intervalMin), Self.intervalMax)
             // Cancellation ends the sleep, and then the loop.

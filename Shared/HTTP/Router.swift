@@ -80,6 +80,9 @@ package struct Router: Sendable {
         )
     }
 
+    /// Answers what no pattern matches; without it that is 404.
+    package var fallback: Handler?
+
     package init() {}
 
     /// Adds a route for a pattern such as `/api/users/{id}` (see `RoutePattern`).
@@ -129,10 +132,14 @@ package struct Router: Sendable {
         return Response(Problem(500, .internalError, "the request could not be completed"))
     }
 
-    private func dispatch(_ request: Request) -> Reply {
+    /// As `reply`, with errors left as they are: for a router behind another one's `fallback`.
+    package func dispatch(_ request: Request) -> Reply {
         if request.head.target == "*" { return .now(.success(Response(.noContent))) }
         do throws(Problem) {
-            let (routes, values) = try resource(of: request.head)
+            guard let (routes, values) = try resource(of: request.head) else {
+                if let fallback { return Reply(request, fallback) }
+                throw .notFound("no such resource")
+            }
             guard let route = routes[request.method] ?? (request.method == .head ? routes[.get] : nil) else {
                 return .now(try Self.answerWithoutRoute(request.method, routes))
             }
@@ -151,8 +158,9 @@ package struct Router: Sendable {
         }
     }
 
-    /// The routes of the resource that the target names, and what its path has in place of parameters.
-    private func resource(of head: RequestHead) throws(Problem) -> (routes: [Method: Route], values: [String]) {
+    /// The routes of the resource that the target names, and what its path has in place of parameters; `nil` when
+    /// there is no such resource.
+    private func resource(of head: RequestHead) throws(Problem) -> (routes: [Method: Route], values: [String])? {
         _ = try Query(encoded: head.rawQuery)
         let path = String(head.rawPath)
         // A path that is a pattern letter for letter is what the tree would find: it prefers literals, and decoding
@@ -160,8 +168,7 @@ package struct Router: Sendable {
         if let routes = literalRoutes[path] { return (routes, []) }
         let segments = try RoutePattern.segments(ofPath: path)
         var values: [String] = []
-        guard let routes = root.find(segments[...], &values) else { throw .notFound("no such resource") }
-        return (routes, values)
+        return root.find(segments[...], &values).map { ($0, values) }
     }
 
     /// `OPTIONS`, or a method that the resource lacks.

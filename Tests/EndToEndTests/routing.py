@@ -82,6 +82,29 @@ def routing_entries(stack, floor, customer):
     return [entry for entry in entries if entry["type"] in ROUTING_ENTRIES]
 
 
+def assigned_to(floor, customer):
+    """Waits until the customer has an agent; who."""
+
+    def agent():
+        found = document(floor.stack, floor.admin, conversation_of(customer))
+        return found["state"] == "open" and found["agent_id"]
+
+    return until(agent, f"{customer['user_id']} has an agent", timeout=20)
+
+
+def entries_and_decisions_agree(floor, customer):
+    """Every decision is in the log, once, in order; and nothing is that was not decided."""
+
+    def agree():
+        entries = routing_entries(floor.stack, floor, customer)
+        made = decisions(floor.stack, floor.admin, conversation_of(customer))
+        ids = [decision["decision_id"] for decision in made if decision["kind"] != "queued"]
+        assert [entry["client_id"] for entry in entries] == ids, (entries, made)
+        return entries
+
+    return until(agree, "log and decisions agree", timeout=20)
+
+
 class Floor:
     """Hands out users whom no other test has had, and an administrator who is not connected.
 

@@ -6,7 +6,10 @@ import threading
 import pytest
 
 from http_client import request
-from routing import Floor, act, conversation_of, decisions, document, done, listed, routing_entries, served, write
+from routing import (
+    Floor, act, assigned_to, conversation_of, document, done, entries_and_decisions_agree, listed, routing_entries, served,
+    write,
+)
 from stack import stack_with
 from waiting import until
 
@@ -21,29 +24,6 @@ SETTINGS = {
 def floor():
     with stack_with(SETTINGS) as stack:
         yield Floor(stack, 30, 4)
-
-
-def assigned_to(floor, customer):
-    """Waits until the customer has an agent; who."""
-
-    def agent():
-        found = document(floor.stack, floor.admin, conversation_of(customer))
-        return found["state"] == "open" and found["agent_id"]
-
-    return until(agent, f"{customer['user_id']} has an agent", timeout=20)
-
-
-def entries_and_decisions_agree(floor, customer):
-    """Every decision is in the log, once, in order; and nothing is that was not decided."""
-
-    def agree():
-        entries = routing_entries(floor.stack, floor, customer)
-        made = decisions(floor.stack, floor.admin, conversation_of(customer))
-        ids = [decision["decision_id"] for decision in made if decision["kind"] != "queued"]
-        assert [entry["client_id"] for entry in entries] == ids, (entries, made)
-        return entries
-
-    return until(agree, "log and decisions agree", timeout=20)
 
 
 def close(stack, agent, customer):

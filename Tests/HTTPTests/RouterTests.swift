@@ -158,4 +158,20 @@ struct RouterTests {
         #expect(encoded == "a%2Fb%20c%25%26%3F%E5%BC%A0%F0%9F%98%80~")
         #expect(PercentEncoding.decode(encoded) == text)
     }
+
+    @Test("what no pattern matches goes to the fallback, with whatever method; what one matches does not")
+    func fallback() async throws {
+        var router = Self.router
+        router.fallback = Self.answer("elsewhere")
+        func text(_ method: HTTP.Method, _ target: String) async -> String {
+            let response = await router.respond(to: Request(head: RequestHead(method: method, target: target)))
+            guard case .bytes(let bytes) = response.body else { return "\(response.status.code)" }
+            return response.status == .ok ? String(decoding: bytes, as: UTF8.self) : "\(response.status.code)"
+        }
+        #expect(await text(.get, "/nowhere/at/all?x=1") == "elsewhere")
+        #expect(await text(.put, "/nowhere") == "elsewhere")
+        #expect(await text(.get, "/api/users/u1") == "user id=u1")
+        #expect(await text(.put, "/post") == "405")
+        #expect(await text(.get, "/a/../b") == "400")
+    }
 }

@@ -1,10 +1,19 @@
 import Core
+import Storage
+import TestSupport
 
 @testable import PresenceService
 
 extension Moment {
     /// A time of the tests' own.
     static let start = Moment(monotonic: 1_000_000, wall: Timestamp(milliseconds: 1_768_903_200_000))
+}
+
+extension PresenceSchema {
+    /// The database at `path`, of the engine that the run is for; a second time the same one.
+    static func open(path: String) async throws -> Database {
+        try await StoreEngine.open(path, migrations: migrations)
+    }
 }
 
 extension PresenceTable.Identity {

@@ -55,7 +55,7 @@ final class RouteDriver: Sendable {
             feed: feed,
             queueInterval: queueInterval,
             log: log,
-            metrics: RoutingMetrics(allMetrics, feed: feed),
+            metrics: RoutingMetrics(allMetrics),
             clock: clock
         )
         let presence = Presence(

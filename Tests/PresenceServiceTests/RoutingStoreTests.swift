@@ -112,13 +112,15 @@ struct RoutingStoreTests {
 
     @Test("a file of the version before routing is brought up, its statuses kept")
     func migration() async throws {
-        let old = try await Database.open(path: path, migrations: Array(PresenceSchema.migrations.prefix(1)))
+        let old = try await StoreEngine.open(path, migrations: Array(PresenceSchema.migrations.prefix(1)))
         try await SQLiteStatusStore(old).save(.busy, of: "a1")
         await old.close()
         let file = try await PresenceSchema.open(path: path)
         #expect(try await SQLiteStatusStore(file).statuses() == ["a1": .busy])
         #expect(try await SQLiteRoutingStore(file).liveConversations() == [])
-        #expect(try await file.withConnection { try $0.pragma("synchronous") } == 2)
+        // A copy is worth nothing without the history, which is on the disk.
+        let expected: Int64 = StoreEngine.isRedis ? 0 : 2
+        #expect(try await file.withConnection { try $0.pragma("synchronous") } == expected)
         await file.close()
     }
 }

@@ -85,7 +85,7 @@ struct RoutingTests {
             feed: feed,
             queueInterval: 0,
             log: Log(service: "presence", level: .error, descriptor: -1),
-            metrics: RoutingMetrics(metrics, feed: feed),
+            metrics: RoutingMetrics(metrics),
             clock: { .start }
         )
         self.routing = routing

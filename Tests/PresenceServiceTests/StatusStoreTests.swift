@@ -41,10 +41,17 @@ struct StatusStoreTests {
     func owner() async throws {
         let directory = try TemporaryDirectory()
         let path = directory.file("presence.sqlite")
-        let file = try await PresenceSchema.open(path: path)
-        await #expect(throws: StorageError.self) { try await PresenceSchema.open(path: path) }
+        func open() async throws -> Database {
+            try await Database.open(
+                path: path,
+                migrations: PresenceSchema.migrations,
+                ownership: PresenceSchema.ownership
+            )
+        }
+        let file = try await open()
+        await #expect(throws: StorageError.self) { try await open() }
         await file.close()
-        await (try PresenceSchema.open(path: path)).close()
+        try await open().close()
     }
 
     @Test("a closed store says so")

@@ -169,6 +169,18 @@ struct ReplicaTests {
         #expect(try await first.read { db in try db.first("SELECT count(*) FROM note") { $0.int(0) } } == 1)
     }
 
+    @Test("many small steps are put into an image too: a copy that starts would take long for them")
+    func manySteps() async throws {
+        let first = try await copy("1")
+        try await first.write { db in try db.run("INSERT INTO account VALUES ('a', 0)") }
+        let before = log.publishes
+        for _ in 0..<Database.uncompactedBytesMax / 1024 {
+            try await first.write { db in try db.run("UPDATE account SET amount = amount + 1") }
+        }
+        #expect(log.publishes == before + 1)
+        #expect(try await contents(try await copy("2")) == contents(first))
+    }
+
     @Test("copies of an older schema take over the newer one's image, or say that they are too old")
     func migrates() async throws {
         let second = Migration("second", sql: "ALTER TABLE account ADD COLUMN name TEXT NOT NULL DEFAULT 'x'")

@@ -53,6 +53,7 @@ actor Routing {
         let now = clock().monotonic
         queueHeldUntil = table.line.isEmpty ? nil : now + table.limits.startGrace
         feed.offer(table.pendingDecisions.map { ($0, now) })
+        metrics.pending.set(feed.pendingDecisions)
     }
 
     /// Works until cancelled or closed.
@@ -130,6 +131,7 @@ actor Routing {
         guard hasToReload else { return }
         table.reload(try await store.liveConversations(), now: now)
         feed.replaceOffers(table.pendingDecisions)
+        metrics.pending.set(feed.pendingDecisions)
         hasToReload = false
         log.info("routing_reloaded", ["conversations": .int(table.count)])
     }
@@ -162,6 +164,7 @@ actor Routing {
             return (decision, dueAt: isReturned ? now.monotonic + DecisionOffers.pause : now.monotonic)
         }
         feed.offer(offers, withdrawing: effects.loggedIDs)
+        metrics.pending.set(feed.pendingDecisions)
         for decision in effects.decisions { report(decision) }
         metrics.waiting.set(table.line.count)
         metrics.open.set(table.openCount)

@@ -7,9 +7,9 @@ struct RoutingMetrics: Sendable {
     let open: Gauge
     let decisions: CounterFamily
     let failures: Counter
+    let pending: Gauge
 
-    /// - Parameter feed: Knows the decisions whose entry is not in the log yet.
-    init(_ metrics: Metrics, feed: ChangeFeed) {
+    init(_ metrics: Metrics) {
         waiting = metrics.gauge("presence_queue_length", help: "Conversations that wait for an agent.")
         oldestWait = metrics.gauge("presence_queue_oldest_wait_seconds", help: "How long the longest of them waits.")
         open = metrics.gauge("presence_conversations_open", help: "Conversations that have an agent.")
@@ -22,8 +22,9 @@ struct RoutingMetrics: Sendable {
             "presence_routing_failures_total",
             help: "Groups of routing commands that the store did not take."
         )
-        metrics.read("presence_decisions_pending", help: "Decisions that are not known to be in the log.") {
-            Double(feed.pendingDecisions)
-        }
+        pending = metrics.gauge("presence_decisions_pending", help: "Decisions that are not known to be in the log.")
     }
+
+    /// Nothing is routed here any more.
+    func clear() { for gauge in [waiting, oldestWait, open, pending] { gauge.set(0) } }
 }

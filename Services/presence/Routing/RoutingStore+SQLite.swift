@@ -21,9 +21,15 @@ final class SQLiteRoutingStore: RoutingStore {
         """
 
     private let database: Database
+    private let fence: Fence
 
-    /// - Parameter database: Presence's file, which others use too.
-    init(_ database: Database) { self.database = database }
+    /// - Parameters:
+    ///   - database: Presence's, which others use too.
+    ///   - fence: Refuses what a former leader writes.
+    init(_ database: Database, fence: Fence = .none) {
+        self.database = database
+        self.fence = fence
+    }
 
     func liveConversations() async throws -> [RoutedConversation] {
         try await database.read { db in
@@ -44,7 +50,8 @@ final class SQLiteRoutingStore: RoutingStore {
     }
 
     func store(_ effects: RoutingEffects) async throws {
-        try await database.write { db in
+        try await database.write { [fence] db in
+            try fence.check(db)
             for decision in effects.decisions { try Self.insert(decision, db) }
             for conversation in effects.conversations { try Self.upsert(conversation, db) }
         }

@@ -4,9 +4,15 @@ import Storage
 /// The statuses and last times in presence's SQLite file.
 final class SQLiteStatusStore: StatusStore {
     private let database: Database
+    private let fence: Fence
 
-    /// - Parameter database: Presence's file, which others use too.
-    init(_ database: Database) { self.database = database }
+    /// - Parameters:
+    ///   - database: Presence's, which others use too.
+    ///   - fence: Refuses what a former leader writes.
+    init(_ database: Database, fence: Fence = .none) {
+        self.database = database
+        self.fence = fence
+    }
 
     func statuses() async throws -> [String: ChosenStatus] {
         let rows = try await database.read { db in
@@ -19,7 +25,8 @@ final class SQLiteStatusStore: StatusStore {
 
     func save(_ status: ChosenStatus, of userID: String) async throws {
         let now = Timestamp.now().milliseconds
-        try await database.write { db in
+        try await database.write { [fence] db in
+            try fence.check(db)
             guard status != .online else {
                 try db.run("DELETE FROM user_status WHERE user_id = ?", userID)
                 return
@@ -37,7 +44,8 @@ final class SQLiteStatusStore: StatusStore {
     }
 
     func record(lastSeen: [String: Timestamp]) async throws {
-        try await database.write { db in
+        try await database.write { [fence] db in
+            try fence.check(db)
             for (userID, time) in lastSeen {
                 try db.run(
                     """

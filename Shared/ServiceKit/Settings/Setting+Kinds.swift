@@ -207,6 +207,15 @@ extension Setting where Value == BaseURL {
     }
 }
 
+extension Setting where Value == BaseURL? {
+    /// `http://host:port`, without a default of its own.
+    package static func optionalURL(_ key: String, shown defaultText: String, _ doc: String) -> Setting {
+        Setting(key, rule: BaseURL.rule, default: nil, shown: defaultText, doc) { input in
+            input.string.flatMap(BaseURL.init(parsing:)).map(Optional.some)
+        }
+    }
+}
+
 extension Setting where Value == StoreLocation {
     /// Where state is kept.
     package static func store(_ key: String, default defaultValue: StoreLocation, _ doc: String) -> Setting {

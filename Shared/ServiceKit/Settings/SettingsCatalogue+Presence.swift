@@ -1,8 +1,9 @@
 /// The settings of the presence service.
 extension SettingsCatalogue {
     static let presence: [any SettingDeclaration] = [
-        presenceListen, presenceURL, presenceLeaveGrace, presenceDrainGrace, presenceGatewaySilence, presenceLease,
-        presenceUsersMax, presenceGatewaysMax, presenceHistoryMax, presenceCoalescing,
+        presenceListen, presenceURL, presenceAdvertiseURL, presenceLeaveGrace, presenceDrainGrace,
+        presenceGatewaySilence,
+        presenceLease, presenceUsersMax, presenceGatewaysMax, presenceHistoryMax, presenceCoalescing,
         presenceAgentCapacity, presenceQueueMax, presenceConversationsMax, presenceAgentGrace, presenceFirstResponse,
         presenceQueueInterval,
     ]
@@ -16,7 +17,13 @@ extension SettingsCatalogue {
     package static let presenceURL = Setting.url(
         "presence.url",
         default: BaseURL(HostPort(host: "127.0.0.1", port: 6003)),
-        "where other services reach presence"
+        "where other services reach presence: with several instances a name or a proxy that leads to all of them"
+    )
+
+    package static let presenceAdvertiseURL = Setting.optionalURL(
+        "presence.advertise_url",
+        shown: "http:// and presence.listen",
+        "where other instances of presence reach this one, with the store in Redis"
     )
 
     package static let presenceLeaveGrace = Setting.duration(

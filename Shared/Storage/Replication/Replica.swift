@@ -12,6 +12,8 @@ final class Replica {
     static let loadsMax = 3
     /// Bytes of changes behind the last image that make a new one worth while; or twice that image, if that is more.
     static let uncompactedBytesMax = 8 << 20
+    /// What a step counts besides its bytes: a new copy takes about as long for one as for so much of an image.
+    static let stepBytes = 1024
 
     private let log: any ChangeLog
     private let path: String
@@ -138,7 +140,11 @@ final class Replica {
 
     private func passed(_ record: ChangeRecord) {
         mark = record.mark
-        if record.kind == .compacted { uncompactedBytes = 0 } else { uncompactedBytes += record.bytes.count }
+        if record.kind == .compacted {
+            uncompactedBytes = 0
+        } else {
+            uncompactedBytes += record.bytes.count + Self.stepBytes
+        }
     }
 
     private func makeRecord(_ kind: ChangeRecord.Kind, _ bytes: [UInt8] = []) -> ChangeRecord {
