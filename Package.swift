@@ -73,6 +73,7 @@ let package = Package(
         .executable(name: "presence", targets: ["PresenceService"]),
         .executable(name: "gateway", targets: ["GatewayService"]),
         .executable(name: "websocket-echo", targets: ["WebSocketEcho"]),
+        .executable(name: "simulation", targets: ["Simulation"]),
         .executable(name: "redis-load", targets: ["RedisLoad"]),
     ],
     targets: [
@@ -110,6 +111,13 @@ let package = Package(
             name: "RedisLoad",
             dependencies: ["Core", "Net", "Redis"],
             path: "Tests/RedisLoad",
+            swiftSettings: settings
+        ),
+
+        .executableTarget(
+            name: "Simulation",
+            dependencies: ["Core", "Contracts", "HTTP", "Net", "ServiceKit", "Transport"],
+            path: "Tests/Simulation",
             swiftSettings: settings
         ),
 

@@ -1,0 +1,163 @@
+import Contracts
+import Core
+
+/// Requests between gateways and presence, and between gateways: delayed, lost, copied, refused by a partition.
+extension DeliveryWorld {
+    mutating func send(_ request: Request, from gateway: Int) {
+        wire.append(Message(gateway: gateway, incarnation: gateways[gateway].incarnation, request: request))
+    }
+
+    mutating func deliverAny() {
+        guard !wire.isEmpty else { return }
+        wire.swapAt(random.next(below: wire.count), wire.count - 1)
+        deliver(wire.removeLast())
+    }
+
+    mutating func deliver(_ message: Message) {
+        let isSender = gateways[message.gateway].isUp && gateways[message.gateway].incarnation == message.incarnation
+        if let answer = message.answer {
+            guard isSender, !message.isCopy else { return }
+            if isFaulty, chance(8) { failed(message) } else { answered(message, answer) }
+            return work(message.gateway)
+        }
+        if isFaulty, !message.isCopy, chance(8) {
+            var copy = message
+            copy.isCopy = true
+            wire.append(copy)
+        }
+        guard !isRefused(message), !isFaulty || !chance(8), let answer = serve(message) else {
+            if isSender, !message.isCopy {
+                failed(message)
+                work(message.gateway)
+            }
+            return
+        }
+        var answered = message
+        answered.answer = answer
+        wire.append(answered)
+    }
+
+    private func isRefused(_ message: Message) -> Bool {
+        switch message.request {
+        case .heartbeat, .events, .locate: return isCutOff[message.gateway]
+        case .hint(let request):
+            guard let target = target(request) else { return true }
+            return isParted[message.gateway] || isParted[target] || !gateways[target].isUp
+        }
+    }
+
+    private func target(_ request: HintQueue.Request) -> Int? {
+        gateways.firstIndex { $0.id == request.peer.gatewayID }
+    }
+
+    /// The other side takes the request.
+    private mutating func serve(_ message: Message) -> Answer? {
+        switch message.request {
+        case .heartbeat(let connections, _):
+            let answer = presence.heartbeat(
+                gateways[message.gateway].id,
+                incarnation: message.incarnation,
+                connections: connections,
+                draining: false,
+                now: now
+            )
+            return answer.map { .registration($0) }
+        case .events(let batch): return .taken(presence.take(batch, now: now))
+        case .locate(let question): return .locations(presence.locate(question.userIDs))
+        case .hint(let request):
+            guard let target = target(request) else { return nil }
+            take(request.hints, at: target)
+            return .done
+        }
+    }
+
+    private mutating func failed(_ message: Message) {
+        let gateway = message.gateway
+        switch message.request {
+        case .heartbeat: gateways[gateway].isHeartbeatUnderWay = false
+        case .events: gateways[gateway].isBatchUnderWay = false
+        case .locate(let question): gateways[gateway].router.unanswered(question, now: now.monotonic)
+        case .hint(let request):
+            if bug == .hintNotRetried {
+                gateways[gateway].router.taken(request)
+            } else {
+                gateways[gateway].router.failed(request, now: now.monotonic)
+            }
+        }
+    }
+
+    private mutating func answered(_ message: Message, _ answer: Answer) {
+        let gateway = message.gateway
+        switch (message.request, answer) {
+        case (.heartbeat(_, let sentAt), .registration(let registration)):
+            gateways[gateway].isHeartbeatUnderWay = false
+            take(registration, sentAt: sentAt, at: gateway)
+        case (.events(let batch), .taken(let isTaken)):
+            gateways[gateway].isBatchUnderWay = false
+            take(batch, isTaken: isTaken, at: gateway)
+        case (.locate(let question), .locations(var locations)):
+            if bug == .leaseFromReceipt {
+                locations.leaseMilliseconds += Int(now.monotonic - question.sentAt)
+            }
+            gateways[gateway].router.answered(question, locations, now: now.monotonic)
+        case (.hint(let request), .done): gateways[gateway].router.taken(request)
+        default: break
+        }
+    }
+
+    // MARK: - Presence's answers
+
+    private mutating func take(_ answer: GatewayRegistration, sentAt: Int64, at gateway: Int) {
+        gateways[gateway].events.registered(answer.registration)
+        let isLost = gateways[gateway].router.heard(answer, sentAt: sentAt, now: now.monotonic)
+        guard isLost, hasSweeps, bug != .crashBetweenCommitAndHint else { return }
+        let userIDs = gateways[gateway].userIDs
+        gateways[gateway].reads.lost(userIDs, now: now.monotonic)
+    }
+
+    /// Events were applied, or refused.
+    private mutating func take(_ batch: PresenceEvents, isTaken: Bool, at gateway: Int) {
+        guard isTaken else {
+            gateways[gateway].events.loseContinuity()
+            gateways[gateway].heartbeatAt = now.monotonic
+            return
+        }
+        gateways[gateway].events.taken(
+            registration: batch.registration,
+            first: batch.first,
+            count: batch.events.count
+        )
+        let number = gateways[gateway].batches
+        let isAnnouncement = batch.events.first?.kind == .announceBegin
+        var joined: Set<String> = []
+        for index in gateways[gateway].sessions.indices {
+            let session = gateways[gateway].sessions[index]
+            let isOwn = session.joinedAfter.map { $0 < number || bug == .foreignJoinAnswer } ?? false
+            if isOwn { gateways[gateway].sessions[index].joinedAfter = nil }
+            let isAnnounced = isAnnouncement && bug != .noReadAfterAnnouncing
+            if isOwn || isAnnounced { joined.insert(session.identity.userID) }
+        }
+        guard bug != .registerAfterRead else { return }
+        gateways[gateway].reads.joined(
+            joined.sorted(),
+            now: now.monotonic,
+            leaseMilliseconds: gateways[gateway].router.list.longestLease
+        )
+    }
+
+    // MARK: - Hints
+
+    /// Another gateway's hints: each member's connections here read on.
+    private mutating func take(_ hints: DeliveryHints, at gateway: Int) {
+        if hints.readAll == true {
+            for userID in gateways[gateway].userIDs { gateways[gateway].reads.makeDue(userID) }
+        }
+        for hint in hints.entries {
+            for index in gateways[gateway].sessions.indices {
+                guard hint.userIDs.contains(gateways[gateway].sessions[index].identity.userID) else { continue }
+                gateways[gateway].sessions[index].delivery.note(hint.conversationID, head: hint.head)
+            }
+        }
+        work(gateway)
+    }
+}

@@ -1,0 +1,84 @@
+import Contracts
+import Core
+
+/// A gateway: its own state machines, and what is between them and the network.
+struct SimulatedGateway {
+    /// A connected device, as the gateway sees it.
+    struct Session {
+        let connection: Int
+        let identity: Identity
+        var delivery = DeliveryState(awaitsSync: true)
+        /// The batches of events that had been begun when it joined: its own join is in a later one.
+        var joinedAfter: Int?
+    }
+
+    /// What the log is to do; answered in order.
+    struct AppendRequest {
+        /// Whose message it is; `nil` for the system.
+        let connection: Int?
+        let conversation: Int
+        let kind: EntryKind
+        let sender: String
+        let senderType: UserType?
+        let addressee: String?
+        let clientID: String
+    }
+
+    /// A read of the log, and what it is for.
+    enum Read {
+        case sync(connection: Int, [SyncCursor])
+        case next(connection: Int, DeliveryState.Read)
+        case heads(String)
+    }
+
+    /// What was there when the log read it.
+    enum ReadAnswer {
+        case sync(connection: Int, [SyncCursor], [MemberPosition])
+        case position(connection: Int, conversation: String, MemberPosition?)
+        case entries(connection: Int, conversation: String, after: Int, last: Int)
+        case heads(String, [MemberPosition])
+    }
+
+    static let heartbeatMilliseconds: Int64 = 2000
+
+    let id: String
+    var incarnation = 1
+    var isUp = true
+    var sessions: [Session] = []
+    var events = PresenceQueue()
+    var router: HintRouter
+    var reads = HeadReads()
+    var heartbeatAt: Int64
+    var isHeartbeatUnderWay = false
+    var isBatchUnderWay = false
+    /// Batches of events that were begun; one that is sent again is the same.
+    var batches = 0
+    var currentBatch: (registration: Int, last: Int)?
+    var isAnnouncing = false
+    var appends: [AppendRequest] = []
+    var appended: [(AppendRequest, SimulatedLog.Appended)] = []
+    var readsDue: [Read] = []
+    var readAnswers: [ReadAnswer] = []
+
+    init(id: String, now: Int64) {
+        self.id = id
+        router = HintRouter(ownID: id)
+        heartbeatAt = now
+    }
+
+    /// The users who are connected.
+    var userIDs: [String] { Array(Set(sessions.map(\.identity.userID))).sorted() }
+
+    func index(of connection: Int) -> Int? { sessions.firstIndex { $0.connection == connection } }
+
+    /// Killed, and not yet started again: everything in memory is gone.
+    mutating func kill(now: Int64) {
+        let next = incarnation + 1
+        self = SimulatedGateway(id: id, now: now)
+        incarnation = next
+        isUp = false
+    }
+
+    /// Whether nobody else can have committed anything, or have anybody, that matters here.
+    func isAlone(_ now: Int64) -> Bool { now < router.list.aloneUntil }
+}

@@ -1,0 +1,1 @@
+../../../Services/gateway/Frames/ChatEntry.swift

@@ -1,0 +1,1 @@
+../../../Services/gateway/Hub/DeliveryState.swift

@@ -1,0 +1,1 @@
+../../../Services/gateway/Frames/HistoryFrame.swift

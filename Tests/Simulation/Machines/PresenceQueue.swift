@@ -1,0 +1,1 @@
+../../../Services/gateway/Links/PresenceQueue.swift

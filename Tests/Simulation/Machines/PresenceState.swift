@@ -1,0 +1,1 @@
+../../../Services/presence/Locations/PresenceState.swift

@@ -1,0 +1,1 @@
+../../../Services/presence/Locations/PresenceTable.swift

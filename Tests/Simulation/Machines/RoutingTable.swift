@@ -1,0 +1,1 @@
+../../../Services/presence/Routing/RoutingTable.swift

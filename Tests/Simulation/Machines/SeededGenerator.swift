@@ -1,0 +1,1 @@
+../../../Shared/TestSupport/SeededGenerator.swift
