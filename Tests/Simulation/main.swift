@@ -3,7 +3,7 @@ var steps = 0
 var found = 0
 for seed in 0..<1000 as Range<UInt64> {
     var world = DeliveryWorld(seed: seed, bug: CommandLine.arguments.count > 1 ? PlantedBug(rawValue: CommandLine.arguments[1]) : nil)
-    for _ in 0..<200 where world.faults.isEmpty { world.step() }
+    for _ in 0..<280 where world.faults.isEmpty { world.step() }
     if world.faults.isEmpty { world.rest() }
     steps += world.steps
     if !world.faults.isEmpty {

@@ -74,14 +74,16 @@ extension DeliveryWorld {
 
     // MARK: - The log
 
-    /// The log does one thing for the gateway, or the gateway takes one answer.
+    /// The log does some things for the gateway, or the gateway takes some answers.
     mutating func progress(_ gateway: Int) {
         guard gateways[gateway].isUp else { return }
-        switch random.next(below: 4) {
-        case 0: commitNext(gateway)
-        case 1: settleNext(gateway)
-        case 2: readAny(gateway)
-        default: takeAnyAnswer(gateway)
+        for _ in 0...random.next(below: 4) {
+            switch random.next(below: 4) {
+            case 0: commitNext(gateway)
+            case 1: settleNext(gateway)
+            case 2: readAny(gateway)
+            default: takeAnyAnswer(gateway)
+            }
         }
     }
 

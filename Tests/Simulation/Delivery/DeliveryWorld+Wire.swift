@@ -4,13 +4,22 @@ import Core
 /// Requests between gateways and presence, and between gateways: delayed, lost, copied, refused by a partition.
 extension DeliveryWorld {
     mutating func send(_ request: Request, from gateway: Int) {
-        wire.append(Message(gateway: gateway, incarnation: gateways[gateway].incarnation, request: request))
+        put(Message(gateway: gateway, incarnation: gateways[gateway].incarnation, request: request))
     }
 
     mutating func deliverAny() {
         guard !wire.isEmpty else { return }
-        wire.swapAt(random.next(below: wire.count), wire.count - 1)
+        let index = random.next(below: wire.count)
+        guard wire[index].notBefore <= now.monotonic else { return }
+        wire.swapAt(index, wire.count - 1)
         deliver(wire.removeLast())
+    }
+
+    /// Puts a message on its way; some are held up for long.
+    private mutating func put(_ message: Message) {
+        var message = message
+        if isFaulty, chance(10) { message.notBefore = now.monotonic + Int64(random.next(below: 2000)) }
+        wire.append(message)
     }
 
     mutating func deliver(_ message: Message) {
@@ -23,7 +32,7 @@ extension DeliveryWorld {
         if isFaulty, !message.isCopy, chance(8) {
             var copy = message
             copy.isCopy = true
-            wire.append(copy)
+            put(copy)
         }
         guard !isRefused(message), !isFaulty || !chance(8), let answer = serve(message) else {
             if isSender, !message.isCopy {
@@ -34,7 +43,7 @@ extension DeliveryWorld {
         }
         var answered = message
         answered.answer = answer
-        wire.append(answered)
+        put(answered)
     }
 
     private func isRefused(_ message: Message) -> Bool {

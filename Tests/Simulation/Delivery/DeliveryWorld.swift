@@ -33,6 +33,8 @@ struct DeliveryWorld: World {
         var answer: Answer?
         /// A copy that the network made: nobody waits for its answer.
         var isCopy = false
+        /// Held up until then.
+        var notBefore = Int64.min
     }
 
     struct Connection {
@@ -78,25 +80,43 @@ struct DeliveryWorld: World {
         clients = Self.userIDs.indices.map { SimulatedClient(user: $0, conversations: Self.conversationIDs.count) }
         clients.append(SimulatedClient(user: 0, conversations: Self.conversationIDs.count))
         clients.append(SimulatedClient(user: 2, conversations: Self.conversationIDs.count))
+        // Most worlds begin when all have found each other; the others show how they do.
+        if chance(80) { warmUp() }
+    }
+
+    private mutating func warmUp() {
+        isFaulty = false
+        for client in clients.indices where chance(80) { connect(client) }
+        for _ in 0..<6 {
+            settleAll()
+            pass(400)
+        }
+        settleAll()
+        steps = 0
+        isFaulty = true
     }
 
     mutating func chance(_ percent: Int) -> Bool { random.next(below: 100) < percent }
 
     // MARK: - Steps
 
+    /// The first steps: after them nobody says anything new, so that what gets lost is not made good by what follows.
+    static let busySteps = 120
+
     mutating func step() {
         steps += 1
+        let isQuiet = steps > Self.busySteps
         let gateway = random.next(below: gateways.count)
         let client = random.next(below: clients.count)
         switch random.next(below: 100) {
         case 0..<30: deliverAny()
         case 30..<52: progress(gateway)
-        case 52..<74: if !connections.isEmpty { exchange(random.next(below: connections.count)) }
-        case 74..<84: write(client)
-        case 84..<86: writeAsSystem(gateway)
+        case 52..<74: exchangeAny()
+        case 74..<84: if isQuiet { exchangeAny() } else { write(client) }
+        case 84..<86: if isQuiet { deliverAny() } else { writeAsSystem(gateway) }
         case 86..<87: retry(client)
         case 87..<92: clients[client].connection == nil ? connect(client) : meet(client)
-        case 92..<99: pass(Int64(1 + random.next(below: 700)))
+        case 92..<98: pass(Int64(1 + random.next(below: 400)))
         default: disturb(gateway)
         }
     }
@@ -107,14 +127,14 @@ struct DeliveryWorld: World {
     }
 
     private mutating func disturb(_ gateway: Int) {
-        switch random.next(below: 4) {
+        switch random.next(below: hasSweeps ? 7 : 4) {
         case 0: isCutOff[gateway].toggle()
         case 1: isParted[gateway].toggle()
-        case 2:
+        case 2 where chance(40):
             now = now.advanced(by: 1)
             presence.restart(now: now)
         default:
-            guard hasSweeps else { return }
+            guard hasSweeps else { return isParted[gateway].toggle() }
             if gateways[gateway].isUp { kill(gateway) } else { gateways[gateway].isUp = true }
         }
     }
@@ -228,6 +248,10 @@ struct DeliveryWorld: World {
         )
     }
 
+    private mutating func exchangeAny() {
+        if !connections.isEmpty { exchange(random.next(below: connections.count)) }
+    }
+
     /// One frame goes one way.
     mutating func exchange(_ index: Int) {
         if connections[index].isHalfOpen {
@@ -257,7 +281,8 @@ struct DeliveryWorld: World {
 
     /// `kill -9`: what was on its way to the log may have got there.
     private mutating func kill(_ gateway: Int) {
-        let reached = random.next(below: gateways[gateway].appends.count + 1)
+        let waiting = gateways[gateway].appends.count
+        let reached = chance(50) ? waiting : random.next(below: waiting + 1)
         for request in gateways[gateway].appends.prefix(reached) { _ = append(request) }
         for index in connections.indices.reversed() where connections[index].gateway == gateway {
             if !connections[index].isHalfOpen { clients[connections[index].client].disconnected() }

@@ -39,7 +39,7 @@ struct SimulatedGateway {
         case heads(String, [MemberPosition])
     }
 
-    static let heartbeatMilliseconds: Int64 = 2000
+    static let heartbeatMilliseconds: Int64 = 600
 
     let id: String
     var incarnation = 1

@@ -3,7 +3,9 @@ import Core
 
 /// Presence: its own state machine, killed and started empty at will.
 struct SimulatedPresence {
-    static let lease = 3000
+    /// Short beside the other spans, so that a world sees many of them end.
+    static let lease = 800
+    static let silenceMax: Milliseconds = 2500
 
     private(set) var state: PresenceState
     private(set) var epoch = 1
@@ -23,6 +25,7 @@ struct SimulatedPresence {
         var limits = PresenceState.Limits()
         // The simulation's clock jumps; a process that stood still is not what it is about.
         limits.stallMin = .max
+        limits.gatewaySilenceMax = silenceMax
         return PresenceState(limits: limits, firstRegistration: Int(now.monotonic) * 1000, now: now)
     }
 
