@@ -19,10 +19,14 @@ struct FileCollectionTests {
         var afterLook: @Sendable (_ prefix: String) async throws -> Void = { _ in }
         var beforeInsertion: @Sendable (_ record: FileRecord) async throws -> Void = { _ in }
 
-        func insert(_ record: FileRecord, within limits: UploadLimits) async throws {
+        func insert(_ record: FileRecord, within limits: UploadLimits, removals: Int) async throws {
             try await beforeInsertion(record)
-            try await base.insert(record, within: limits)
+            try await base.insert(record, within: limits, removals: removals)
         }
+
+        func removals(of sha256: String) async throws -> Int { try await base.removals(of: sha256) }
+
+        func condemn(sha256: String) async throws -> Bool { try await base.condemn(sha256: sha256) }
 
         func usage(of userID: String) async throws -> FileUsage { try await base.usage(of: userID) }
 
@@ -120,7 +124,7 @@ struct FileCollectionTests {
     func missing() async throws {
         let fixture = try await FilesFixture()
         let document = try await fixture.stored(jpeg)
-        try await fixture.store.blobs.remove(sha256: document.sha256)
+        #expect(unlink(fixture.path(ofBlob: document.sha256)) == 0)
         let metrics = Metrics(includesProcess: false)
         let collector = collector(fixture.store, metrics: metrics)
         #expect(try await collector.collect().missing == [document.sha256])
