@@ -8,7 +8,7 @@ SWIFT ?= swift
 RELEASE := -c release --static-swift-stdlib
 VENV := .build/venv
 # The suites that run over both engines.
-REDIS_SUITES := AuthServiceTests $(addprefix PresenceServiceTests., \
+REDIS_SUITES := AuthServiceTests FilesServiceTests $(addprefix PresenceServiceTests., \
     RoutingStoreTests StatusStoreTests LeadershipStoreTests AssignmentRoutesTests PresenceRoutesTests)
 SOURCES := Package.swift Services Shared Tests
 
@@ -39,7 +39,7 @@ soak: build $(VENV)/ready ## the long tests: twenty thousand messages, a gibibyt
 	SOAK=1 BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \
 	    $(VENV)/bin/python -m pytest Tests/EndToEndTests/test_delivery.py Tests/EndToEndTests/test_crash.py \
 	    Tests/EndToEndTests/test_routing_load.py Tests/EndToEndTests/test_tus.py \
-	    Tests/EndToEndTests/test_file_crash.py $(ARGS)
+	    Tests/EndToEndTests/test_file_crash.py Tests/EndToEndTests/test_files_instances.py $(ARGS)
 
 build: ## the release executables
 	$(SWIFT) build $(RELEASE)

@@ -80,12 +80,20 @@ actor PartialFile {
 
     /// Makes the file, empty, and holds it.
     ///
-    /// - Throws: `FilesError.uploadLocked` if a start of another instance takes it for one that was left.
-    func create() throws {
-        let descriptor = try SystemCall.check("open", path) {
-            Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    /// - Parameter temporaryPath: Its name until it is held: nobody ever finds it under its own one and not held.
+    func create(as temporaryPath: String) throws {
+        let descriptor = try SystemCall.check("open", temporaryPath) {
+            Glibc.open(temporaryPath, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         }
-        guard try hold(DescriptorOwner(descriptor)) else { throw FilesError.uploadLocked }
+        let opened = DescriptorOwner(descriptor)
+        do {
+            guard try Self.lock(opened, temporaryPath) else { throw FilesError.uploadLocked }
+            try SystemCall.check("rename", path) { rename(temporaryPath, path) }
+        } catch {
+            unlink(temporaryPath)
+            throw error
+        }
+        guard try hold(opened) else { throw FilesError.uploadLocked }
     }
 
     /// Holds the file, if nobody else does.

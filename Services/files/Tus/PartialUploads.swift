@@ -82,7 +82,7 @@ struct PartialUploads: Sendable {
         )
         let file = table.file(upload.id)
         do {
-            try await file.create()
+            try await file.create(as: files.blobs.makeTemporaryPath())
             try await index.insert(upload, within: limits)
         } catch {
             table.forget(upload.id)
