@@ -80,16 +80,26 @@ class Instances:
         return answer.json
 
     def ready(self):
-        """Both answer, and their copies have all that was stored."""
+        """Both answer."""
         for port in self.ports:
             until(lambda port=port: request(port, "GET", "/readyz", timeout=5).status == 200, "it is ready", timeout=20)
 
     def look(self):
         """What each instance's copy says, held against the directory; no request is in hand."""
         self.ready()
-        copies = sorted((self.stack.directory / "data/copies").glob("files-*.db"))
-        assert len(copies) == 2, copies
-        return [FileStore(self.stack.directory / "data/files", copy) for copy in copies]
+        return [self.store_of(index) for index in (0, 1)]
+
+    def store_of(self, index):
+        # So that its copy has all that was stored.
+        assert request(self.ports[index], "GET", "/readyz", timeout=5).status == 200
+        descriptors = f"/proc/{self.processes[index].child.pid}/fd"
+
+        def copy():
+            # Some are closed meanwhile, which is asked about again.
+            paths = [os.readlink(f"{descriptors}/{name}") for name in os.listdir(descriptors)]
+            return next(path for path in paths if path.endswith(".db"))
+
+        return FileStore(self.stack.directory / "data/files", until(copy, "its copy is open"))
 
     def inconsistencies(self):
         return [problem for store in self.look() for problem in store.inconsistencies()]
@@ -290,12 +300,11 @@ def test_no_kill_of_either_or_of_redis_leaves_anything_half_or_takes_what_was_an
             # What they did not hear of they find out at the next collection, or start.
             pair.restart()
         else:
-            survivor = pair.ports[1 - pair.processes.index(victim)]
+            survivor = 1 - pair.processes.index(victim)
             with concurrent.futures.ThreadPoolExecutor(CLIENTS) as threads:
-                for life in [threads.submit(client.work_alone, survivor, 5) for client in clients]:
+                for life in [threads.submit(client.work_alone, pair.ports[survivor], 5) for client in clients]:
                     life.result()
-            left = FileStore(pair.stack.directory / "data/files", newest_copy(pair, survivor))
-            problems = left.inconsistencies()
+            problems = pair.store_of(survivor).inconsistencies()
             found += bool(problems)
             assert not [problem for problem in problems if problem.startswith("record without")], problems
             victim.start()
@@ -315,14 +324,3 @@ def test_no_kill_of_either_or_of_redis_leaves_anything_half_or_takes_what_was_an
             assert answer.status == 204
     store = pair.look()[0]
     assert not store.files and not store.blobs
-
-
-def newest_copy(pair, port):
-    """The copy of an instance that has just answered."""
-    assert request(port, "GET", "/readyz").status == 200
-    process = pair.processes[pair.ports.index(port)]
-    for name in os.listdir(f"/proc/{process.child.pid}/fd"):
-        path = os.readlink(f"/proc/{process.child.pid}/fd/{name}")
-        if path.endswith(".db"):
-            return path
-    raise AssertionError("no copy is open")
