@@ -8,8 +8,10 @@ SWIFT ?= swift
 RELEASE := -c release --static-swift-stdlib
 VENV := .build/venv
 # The suites that run over both engines.
-REDIS_SUITES := AuthServiceTests FilesServiceTests $(addprefix PresenceServiceTests., \
-    RoutingStoreTests StatusStoreTests LeadershipStoreTests AssignmentRoutesTests PresenceRoutesTests)
+REDIS_SUITES := AuthServiceTests $(addprefix PresenceServiceTests., \
+    RoutingStoreTests StatusStoreTests LeadershipStoreTests AssignmentRoutesTests PresenceRoutesTests) \
+    $(addprefix FilesServiceTests., FileStoreTests FileAccessTests FileCollectionTests FullDiskTests \
+    PartialUploadTests QuotaTests StoreIdentityTests TusRoutesTests UploadRoutesTests)
 SOURCES := Package.swift Services Shared Tests
 
 help: ## this list

@@ -34,4 +34,10 @@ struct FilesConfig: Sendable {
         urlSecret = settings[SettingsCatalogue.filesURLSecret]
         urlLifetimeSeconds = settings[SettingsCatalogue.filesURLLifetime].components.seconds
     }
+    /// What signs URLs: the secret, or the key in the directory of the blobs, made when it is missing.
+    ///
+    /// - Throws: `FilesError`.
+    func loadURLKey() throws -> [UInt8] {
+        try urlSecret.map { Array($0.utf8) } ?? SigningKey.load(directory + "/url.key", in: directory)
+    }
 }

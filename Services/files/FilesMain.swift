@@ -33,8 +33,7 @@ enum FilesMain {
             let collector = FileCollector(files, log: process.log, metrics: process.metrics)
             let urlKey = try await blobs.exclusively {
                 try await StoreIdentity.check(index, blobs)
-                return try config.urlSecret.map { Array($0.utf8) }
-                    ?? SigningKey.load(config.directory + "/url.key", in: config.directory)
+                return try config.loadURLKey()
             }
             let findings = try await files.repair()
             collector.note(findings)

@@ -75,24 +75,20 @@ struct InstancePartsTests {
     func busy() async throws {
         let pair = try await InstancesFixture()
         let path = try await pair.first.begun(1_000_000)
-        let body = HeldBody()
-        async let first = pair.first.patch(path, at: 0, RequestBody(body, announcedLength: nil))
-        for await _ in body.started { break }
-        let feeding = Task {
-            while !Task.isCancelled {
-                body.continuation.yield(noise(1000))
-                try await Task.sleep(for: .milliseconds(50))
-            }
-        }
-        let refused = await pair.second.patch(path, at: 0, noise(10))
+        let file = pair.first.uploads.table.file(id(path))
+        #expect(try await file.hold())
+        try await file.append(noise(1000))
+        let refused = await pair.second.patch(path, at: 1000, noise(10))
         #expect(refused.status.code == 423 && refused.headers["Retry-After"] != nil)
-        #expect(await pair.second.tus(.head, path).status == .ok)
-        feeding.cancel()
-        body.continuation.finish()
-        #expect(await first.status == .noContent)
+        #expect(await pair.second.offset(path) == "1000")
+        await file.close()
+        #expect(await pair.second.patch(path, at: 1000, noise(10)).status == .noContent)
     }
 
-    @Test("a part that has stood still is taken over by another instance, and counts no further", arguments: [false, true])
+    @Test(
+        "a part that has stood still is taken over by another instance, and counts no further",
+        arguments: [false, true]
+    )
     func idle(hasChecksum: Bool) async throws {
         let pair = try await InstancesFixture()
         let bytes = noise(300_000)

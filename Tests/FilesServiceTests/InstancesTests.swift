@@ -20,10 +20,20 @@ struct InstancesFixture {
     init(limits adjust: (inout UploadLimits) -> Void = { _ in }) async throws {
         directory = try TemporaryDirectory()
         first = try await FilesFixture(
-            perUserMax: 50, totalMax: 100, in: directory, sharing: .instances, log: log, limits: adjust
+            perUserMax: 50,
+            totalMax: 100,
+            in: directory,
+            sharing: .instances,
+            log: log,
+            limits: adjust
         )
         second = try await FilesFixture(
-            perUserMax: 50, totalMax: 100, in: directory, sharing: .instances, log: log, limits: adjust
+            perUserMax: 50,
+            totalMax: 100,
+            in: directory,
+            sharing: .instances,
+            log: log,
+            limits: adjust
         )
     }
 

@@ -2,10 +2,10 @@ import Crypto
 import Glibc
 import Storage
 
-/// Writes one blob under a temporary name, on a disk thread, and brings it to the disk; `BlobStore.publish` gives it its
-/// real name beside that one.
+/// Writes one blob under a temporary name, on a disk thread, and brings it to the disk.
 ///
-/// The temporary file stays until `discard`, after the blob's record is stored: the blob may have to be published again.
+/// `BlobStore.publish` gives it its real name, beside the temporary one. That stays until `discard`, when the blob's
+/// record is stored: the blob may have to be published again.
 actor BlobWriter {
     /// What a caller gathers before it hands bytes over, so that writes are few.
     static let pieceBytes = 65_536

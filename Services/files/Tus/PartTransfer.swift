@@ -12,8 +12,8 @@ struct PartTransfer: Sendable {
     /// Whether other instances may take over while nothing arrives.
     let yields: Bool
 
-    /// - Throws: `FilesError.uploadLocked` when another request has taken over, here or in another instance; `.tooLarge` at the first piece that
-    ///   goes past the upload's end; what the body and the file throw.
+    /// - Throws: `FilesError.uploadLocked` when another request has taken over, here or in another instance;
+    ///   `.tooLarge` at the first piece that goes past the upload's end; what the body and the file throw.
     func run() async throws {
         let outcome = await withTaskGroup(of: Result<Void, any Error>?.self) { group in
             group.addTask {

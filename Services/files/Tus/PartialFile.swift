@@ -4,9 +4,9 @@ import Storage
 
 /// The bytes of an upload that have arrived, on a disk thread.
 ///
-/// The file is the truth: its size is the offset. The hash goes along in memory; when that was lost, or another instance
-/// has changed the file, it is read again bit by bit while further bytes arrive. One request at a time writes: within
-/// an instance by `UploadLeases`, over all of them by `flock` on the file, which the kernel gives up for who dies.
+/// The file is the truth: its size is the offset. The hash goes along in memory; when that was lost, or another
+/// instance has changed the file, it is read again bit by bit while further bytes arrive. One request at a time writes:
+/// within an instance by `UploadLeases`, over all by `flock` on the file, which the kernel ends with its holder.
 actor PartialFile {
     /// Bytes written at most before they are brought to the disk.
     static let unsynchronizedBytesMax = 16 << 20
