@@ -9,7 +9,9 @@ RELEASE := -c release --static-swift-stdlib
 VENV := .build/venv
 # The suites that run over both engines.
 REDIS_SUITES := AuthServiceTests $(addprefix PresenceServiceTests., \
-    RoutingStoreTests StatusStoreTests LeadershipStoreTests AssignmentRoutesTests PresenceRoutesTests)
+    RoutingStoreTests StatusStoreTests LeadershipStoreTests AssignmentRoutesTests PresenceRoutesTests) \
+    $(addprefix GatewayServiceTests., ConversationLogTests ConversationListTests LogMembershipTests LogModelTests \
+    LogOutboxTests LogRecallTests LogReceiptTests GatewayRulesTests)
 SOURCES := Package.swift Services Shared Tests
 
 help: ## this list

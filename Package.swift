@@ -39,7 +39,10 @@ func system(_ name: String, pkgConfig: String? = nil) -> Target {
 }
 
 /// What lies beside the sources of a service for its readers.
-let documents = ["auth": ["API.md"], "files": ["API.md", "Tus/README.md"], "gateway": ["PROTOCOL.md"]]
+let documents = [
+    "auth": ["API.md"], "files": ["API.md", "Tus/README.md"],
+    "gateway": ["PROTOCOL.md", "ConversationLog/Redis/README.md"],
+]
 
 func service(_ name: String, folder: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(

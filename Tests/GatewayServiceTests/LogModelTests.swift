@@ -227,7 +227,10 @@ struct LogModelTests {
         }
     }
 
-    @Test("random messages, recalls, decisions, receipts, failures, index runs and restarts", arguments: 0..<8)
+    @Test(
+        "random messages, recalls, decisions, receipts, failures, index runs and restarts",
+        arguments: 0..<(StoreEngine.isRedis ? 3 : 8)
+    )
     func simulation(round: Int) async throws {
         let seed = UInt64.random(in: 0 ... .max)
         var simulation = try await Simulation(seed: seed, path: directory.file("\(round)"))

@@ -57,10 +57,8 @@ struct LogReceiptTests {
     func told() async throws {
         let moves = Mutex<[PositionMove]>([])
         let waiters = CommitWaiters()
-        let log = try SQLiteConversationLog(
-            directory: directory.path,
-            intervalMilliseconds: 0,
-            log: Log(service: "test", level: .error),
+        let log = try await StoreEngine.openLog(
+            directory.path,
             committed: { waiters.committed($0) },
             moved: { new in moves.withLock { $0 += new } }
         )

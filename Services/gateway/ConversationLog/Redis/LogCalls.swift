@@ -6,6 +6,8 @@ import Redis
 enum LogCalls {
     /// How long a step whose outcome is unknown is repeated, in milliseconds.
     static let insistence: Int64 = 10_000
+    /// The same from `close` on: a process that is to end does not wait for a Redis that is not there.
+    static let closingInsistence: Int64 = 3000
     /// Between two attempts.
     static let pause = Duration.milliseconds(100)
     /// Commands that are sent at once.
@@ -85,7 +87,7 @@ extension RedisLogCore {
             case .failure(let error):
                 if case .server = error { throw LogCalls.problem(error) }
                 if case .shutDown = error { throw LogCalls.problem(error, wasUnknown: true) }
-                guard loop.now < end else { throw LogCalls.problem(error, wasUnknown: true) }
+                guard loop.now < min(end, closingEnd) else { throw LogCalls.problem(error, wasUnknown: true) }
             }
             try? await Task.sleep(for: LogCalls.pause)
         }

@@ -17,6 +17,9 @@ final class RedisConversationLog: ConversationLog {
     /// The most reads that wait; a further one fails at once.
     private static let waitingReadsMax = 50_000
 
+    /// The most commands without an answer; further entries are refused until there are fewer.
+    private static let commandsMax = 100_000
+
     private struct Closed: Error {}
 
     private struct TooManyReads: Error {}
@@ -50,6 +53,8 @@ final class RedisConversationLog: ConversationLog {
         var configuration = RedisConfiguration()
         configuration.clientName = "gateway-log"
         configuration.libraries = [.messageLog]
+        // At most one step for each conversation in use, but for reads.
+        configuration.commandsMax = Self.commandsMax
         configuration.log = log
         core = RedisLogCore(
             loop: loop,

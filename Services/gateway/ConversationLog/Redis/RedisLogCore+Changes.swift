@@ -8,6 +8,9 @@ extension RedisLogCore {
     /// stretch one is taken for granted, and the conversation asks for an agent again.
     private static let closeSpan = 1000
     private static let closePageBytes = 1 << 20
+    /// Attempts without a pause, and the longest pause before a further one, in milliseconds.
+    private static let attemptsAtOnce = 3
+    private static let pauseMax = 5
     /// Numbers for a step: of its place in lists, of a need, of other work.
     private static let numbersCount = 3
 
@@ -80,6 +83,10 @@ extension RedisLogCore {
             while try await !isChanged(conversation, pending) {
                 attempts += 1
                 if attempts > Self.attemptsMax { throw Self.contended }
+                if attempts > Self.attemptsAtOnce {
+                    // Whoever tries in step with others would be forestalled by them again.
+                    try? await Task.sleep(for: .milliseconds(Int.random(in: 0...Self.pauseMax)))
+                }
             }
         } catch {
             conversation.forget()
@@ -263,7 +270,7 @@ extension RedisLogCore {
         after asked: Int,
         head: Int
     ) async throws(FrameProblem) -> Int? {
-        guard let customer = state.customer else { return nil }
+        guard let customer = state.customer, asked < head else { return nil }
         let first = max(asked, 0) + 1
         var sequence = head
         let end = max(first, head - Self.closeSpan + 1)

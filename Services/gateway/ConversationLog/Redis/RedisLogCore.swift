@@ -13,7 +13,7 @@ actor RedisLogCore {
     /// The bytes after which a step takes no further entry.
     static let stepBytesMax = 256 * 1024
     /// How often a step is tried that others' changes of the same conversation forestall.
-    static let attemptsMax = 20
+    static let attemptsMax = 100
     static let contended = FrameProblem(
         code: .unavailable,
         message: "the conversation is being changed elsewhere; nothing was stored"
@@ -39,6 +39,8 @@ actor RedisLogCore {
     private var batches: [PendingBatch] = []
     private var isHandingBackSet = false
     private var isClosing = false
+    /// When steps are given up that have no answer.
+    private(set) var closingEnd = Int64.max
     private var closing: CheckedContinuation<Void, Never>?
 
     init(
@@ -160,7 +162,8 @@ actor RedisLogCore {
             let first = conversation.waiting.removeFirst()
             Task { await change(conversation, first) }
         } else {
-            send(conversation, texts, conversation.keys.append(version: conversation.version, entries))
+            let command = conversation.keys.append(version: conversation.version, entries)
+            send(conversation, PlainStep(texts: texts, members: state.members), command)
         }
     }
 
@@ -178,48 +181,55 @@ actor RedisLogCore {
         return next.take(append, at: sequence).isEmpty
     }
 
-    private func send(_ conversation: KnownConversation, _ texts: [Range<Int>], _ command: RedisCommand) {
+    /// Entries at the front of the conversation's queue that go as they are.
+    private struct PlainStep {
+        /// Where the batches have what is stored.
+        let texts: [Range<Int>]
+        /// Who gets them.
+        let members: [String]
+    }
+
+    private func send(_ conversation: KnownConversation, _ step: PlainStep, _ command: RedisCommand) {
         client.send(command) { result in
             switch result {
-            case .success(let value): self.appended(conversation, texts, value)
+            case .success(let value): self.appended(conversation, step, value)
             case .failure(let error):
                 Task {
                     do throws(FrameProblem) {
-                        self.appended(conversation, texts, try await self.insist(command, after: error))
+                        self.appended(conversation, step, try await self.insist(command, after: error))
                     } catch {
-                        self.fail(conversation, texts.count, error)
+                        self.fail(conversation, step.texts.count, error)
                     }
                 }
             }
         }
     }
 
-    private func appended(_ conversation: KnownConversation, _ texts: [Range<Int>], _ answer: RESPValue) {
+    private func appended(_ conversation: KnownConversation, _ step: PlainStep, _ answer: RESPValue) {
         let sequences = (answer.elements ?? []).compactMap(\.integer)
-        guard sequences.count == texts.count, let state = conversation.state else {
+        guard sequences.count == step.texts.count else {
             // Another gateway has changed the state.
             conversation.refusals += 1
             guard conversation.refusals < Self.attemptsMax else {
-                return fail(conversation, texts.count, Self.contended)
+                return fail(conversation, step.texts.count, Self.contended)
             }
             conversation.forget()
             end(conversation)
             return
         }
         conversation.refusals = 0
-        let members = state.members
         var repeats: [(PendingAppend, Int)] = []
         for (offset, sequence) in sequences.enumerated() {
             let pending = conversation.waiting[offset]
             if sequence > 0 {
-                pending.batch.batch.appends[pending.index].text = texts[offset]
+                pending.batch.batch.appends[pending.index].text = step.texts[offset]
                 conversation.head = max(conversation.head, sequence)
-                finish(pending, .appended(sequence: sequence, audience: members))
+                finish(pending, .appended(sequence: sequence, audience: step.members))
             } else {
                 repeats.append((pending, -sequence))
             }
         }
-        conversation.waiting.removeFirst(texts.count)
+        conversation.waiting.removeFirst(step.texts.count)
         if repeats.isEmpty {
             end(conversation)
         } else {
@@ -259,6 +269,7 @@ actor RedisLogCore {
     /// Waits until every batch is handed back and every receipt stored; later ones are refused.
     func close() async {
         isClosing = true
+        closingEnd = loop.now + LogCalls.closingInsistence
         flushReceipts()
         await withCheckedContinuation { continuation in
             closing = continuation
