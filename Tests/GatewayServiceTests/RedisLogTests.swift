@@ -121,6 +121,28 @@ struct RedisLogTests {
         }
     }
 
+    @Test("what is settled is settled in a step or two, by whichever gateway, and what is not there in none")
+    func settled() async throws {
+        try await withServer { server in
+            let (one, other) = (try bench(server), try bench(server))
+            let due = await one.run([draft("u1", "k1")]).due
+            #expect(due.count == 1)
+            func calls() async throws -> Int {
+                let text = try #require(await server.answer("INFO", "commandstats")?.text)
+                let line = try #require(text.split(separator: "\r\n").first { $0.hasPrefix("cmdstat_fcall:") })
+                return try #require(Int(line.split(separator: "=")[1].prefix { $0.isNumber }))
+            }
+            let before = try await calls()
+            for number in due.map(\.number) { await other.core.settle(Int(number)) }
+            #expect(try await calls() - before <= 2)
+            #expect(try await one.core.outbox(after: 0, limit: 10) == [])
+            for number in due.map(\.number) { await one.core.settle(Int(number)) }
+            #expect(try await calls() - before <= 2)
+            // Presence knows the conversation now: nothing is due again.
+            #expect(await one.run([draft("u1", "k2")]).due == [])
+        }
+    }
+
     // MARK: - Crashes
 
     @Test("what was announced and never stored is shown nowhere, and taken out once it never will be")

@@ -305,7 +305,9 @@ extension RedisLogCore {
             let found = try await write(RedisCommand("ZRANGEBYSCORE", LogIndex.outbox, range, range)).elements ?? []
             guard let entry = found.lazy.compactMap({ LogIndex.Entry($0) }).first else { return }
             let conversation = conversations.find(entry.conversationID)
-            for _ in 0..<Self.attemptsMax where try await !isSettled(number, conversation) {}
+            for _ in 0..<Self.attemptsMax {
+                if try await isSettled(number, conversation) { return }
+            }
         } catch {
             // It stays in the outbox, and is seen to again.
         }
