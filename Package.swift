@@ -102,7 +102,7 @@ let package = Package(
         service("AuthService", folder: "auth", kit),
         service("FilesService", folder: "files", kit),
         service("PresenceService", folder: "presence", kit),
-        service("GatewayService", folder: "gateway", kit + ["WebSocket"]),
+        service("GatewayService", folder: "gateway", kit + ["Redis", "WebSocket"]),
         .executableTarget(
             name: "WebSocketEcho",
             dependencies: ["Core", "HTTP", "WebSocket", "Net", "Transport", "ServiceKit"],
@@ -129,7 +129,7 @@ let package = Package(
         tests("AuthServiceTests", kit + ["AuthService", "TestSupport"]),
         tests("FilesServiceTests", kit + ["FilesService", "TestSupport"]),
         tests("PresenceServiceTests", kit + ["PresenceService", "TestSupport"]),
-        tests("GatewayServiceTests", kit + ["WebSocket", "GatewayService", "TestSupport"]),
+        tests("GatewayServiceTests", kit + ["Redis", "WebSocket", "GatewayService", "TestSupport"]),
         tests("TidyTests", []),
     ]
 )

@@ -143,6 +143,45 @@ struct RedisLogTests {
         }
     }
 
+    @Test("conversations spread over a cluster: entries, state, lists, outbox, receipts and recall as on one server")
+    func cluster() async throws {
+        let servers = try await RedisClusterServers()
+        defer { servers.kill() }
+        let (one, other) = (try RedisBench(servers.url), try RedisBench(servers.url))
+        let users = (0..<30).map { "u\($0)" }
+        let asking = users.map { Draft(conversationID: "c:\($0)", sender: $0, addressee: nil, clientID: "k1") }
+        #expect(await one.run(asking).outcomes.allSatisfy { $0 == .appended(1) })
+        #expect(await other.run(asking).outcomes.allSatisfy { $0 == .repeated(1, content: "hello") })
+        for server in servers.servers { #expect(try #require(await server.answer("DBSIZE")?.integer) > 20) }
+        let due = try await other.core.outbox(after: 0, limit: 100)
+        #expect(due.count == users.count)
+        for item in due.prefix(10) { await other.core.settle(Int(item.number)) }
+        #expect(try await one.core.outbox(after: 0, limit: 100) == Array(due.dropFirst(10)))
+        _ = await other.run(users.map { .system(.assigned(agentID: "a1"), in: "c:\($0)") })
+        #expect(try await one.core.outbox(after: 0, limit: 100) == [])
+        #expect(try await one.core.positions(of: "a1", naming: []).map(\.head) == users.map { _ in 2 })
+        for scope in [ConversationQuery.Scope.own, .all] {
+            var query = ConversationQuery(user: "a1", userType: .agent, scope: scope, state: .open, limit: 7)
+            var found: [String] = []
+            repeat {
+                let page = try await one.core.conversations(query)
+                found += page.conversations.map(\.conversationID)
+                query.cursor = page.next
+            } while query.cursor != nil
+            #expect(found.sorted() == users.map { "c:\($0)" }.sorted())
+        }
+        let receipts = users.map { (Membership(user: "a1", conversationID: "c:\($0)"), GatheredReceipt(delivered: 2)) }
+        #expect(await one.core.store(Dictionary(uniqueKeysWithValues: receipts)).count == users.count)
+        #expect(
+            await one.run(users.map { .recall(1, in: "c:\($0)", by: $0) }).outcomes.allSatisfy { $0 == .appended(3) }
+        )
+        for user in users {
+            let page = Page(try await other.core.read("c:\(user)", .after(0), limit: 10, bytesMax: .max))
+            #expect(page.sequences == [1, 2, 3])
+            #expect(page.contents == ["", "", ""])
+        }
+    }
+
     // MARK: - Crashes
 
     @Test("what was announced and never stored is shown nowhere, and taken out once it never will be")
