@@ -11,7 +11,9 @@ VENV := .build/venv
 REDIS_SUITES := AuthServiceTests $(addprefix PresenceServiceTests., \
     RoutingStoreTests StatusStoreTests LeadershipStoreTests AssignmentRoutesTests PresenceRoutesTests) \
     $(addprefix FilesServiceTests., FileStoreTests FileAccessTests FileCollectionTests FullDiskTests \
-    PartialUploadTests QuotaTests StoreIdentityTests TusRoutesTests UploadRoutesTests)
+    PartialUploadTests QuotaTests StoreIdentityTests TusRoutesTests UploadRoutesTests) \
+    $(addprefix GatewayServiceTests., ConversationLogTests ConversationListTests LogMembershipTests LogModelTests \
+    LogOutboxTests LogRecallTests LogReceiptTests GatewayRulesTests)
 SOURCES := Package.swift Services Shared Tests
 
 help: ## this list

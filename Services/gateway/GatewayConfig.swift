@@ -9,15 +9,15 @@ struct GatewayConfig: Sendable {
     private static let reservedDescriptors = 500
 
     let limits: GatewayLimits
-    let logDirectory: String
+    /// Where the message log lies.
+    let store: StoreLocation
     let commitIntervalMilliseconds: Int
     let gatewayID: String
     let url: String
     let drainSpread: Duration
     let presenceInterval: Duration
 
-    /// - Throws: `SettingsError` when the store is not one that this version has.
-    init(_ settings: Settings) throws {
+    init(_ settings: Settings) {
         var limits = GatewayLimits(connectionsMax: settings[SettingsCatalogue.gatewayConnectionsMax])
         if limits.connectionsMax == 0 { limits.connectionsMax = Self.openFileLimit - Self.reservedDescriptors }
         limits.connectionsPerAddressMax = settings[SettingsCatalogue.gatewayConnectionsPerAddress]
@@ -31,12 +31,7 @@ struct GatewayConfig: Sendable {
         limits.heartbeatMilliseconds = settings[SettingsCatalogue.gatewayHeartbeatInterval]
         limits.sessionWarningMilliseconds = Int64(settings[SettingsCatalogue.gatewaySessionWarning]) * 1000
         self.limits = limits
-        guard case .sqlite(let directory) = settings[SettingsCatalogue.store] else {
-            throw SettingsError(problems: [
-                .init(key: "store", value: "redis://…", rule: "only sqlite: is supported by this version")
-            ])
-        }
-        logDirectory = directory + "/gateway"
+        store = settings[SettingsCatalogue.store]
         commitIntervalMilliseconds = settings[SettingsCatalogue.gatewayCommitInterval]
         gatewayID = settings[SettingsCatalogue.gatewayID]
         url = settings[SettingsCatalogue.gatewayURL]

@@ -13,18 +13,12 @@ enum GatewayMain {
     static func main() async {
         await ServiceProcess.run("gateway") { process in
             // 1. Configuration.
-            let config = try GatewayConfig(process.settings)
+            let config = GatewayConfig(process.settings)
             let metrics = GatewayMetrics(process.metrics)
 
             // 2. Store: the log, opened and migrated before the port is bound. What it commits goes to the shards.
             let relay = CommitRelay(audit: MessageAudit(log: process.log, metrics: metrics))
-            let log = try SQLiteConversationLog(
-                directory: config.logDirectory,
-                intervalMilliseconds: config.commitIntervalMilliseconds,
-                log: process.log,
-                committed: { relay.committed($0) },
-                moved: { relay.moved($0) }
-            )
+            let log = try openLog(process, config, relay)
 
             // 3. The other services, the shards, the routes.
             let sessions = process.makeSessionVerifier()
@@ -55,6 +49,32 @@ enum GatewayMain {
 
     /// How long a stop waits for auth to take what it was not told yet.
     private static let auditPatience = Duration.seconds(2)
+
+    /// The engine that the setting `store` chooses.
+    private static func openLog(
+        _ process: ServiceProcess,
+        _ config: GatewayConfig,
+        _ relay: CommitRelay
+    ) throws -> any ConversationLog {
+        switch config.store {
+        case .sqlite(let directory):
+            try SQLiteConversationLog(
+                directory: directory + "/gateway",
+                intervalMilliseconds: config.commitIntervalMilliseconds,
+                log: process.log,
+                committed: { relay.committed($0) },
+                moved: { relay.moved($0) }
+            )
+        case .redis(let url):
+            try RedisConversationLog(
+                url,
+                intervalMilliseconds: config.commitIntervalMilliseconds,
+                log: process.log,
+                committed: { relay.committed($0) },
+                moved: { relay.moved($0) }
+            )
+        }
+    }
 
     private struct Parts: Sendable {
         let gateway: Gateway
