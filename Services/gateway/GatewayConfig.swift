@@ -9,6 +9,9 @@ struct GatewayConfig: Sendable {
     private static let reservedDescriptors = 500
 
     let limits: GatewayLimits
+    let handshakesPerSecond: Int
+    /// Whether other gateways may have the same log: with a file of SQLite's none can.
+    let isLogShared: Bool
     let logDirectory: String
     let commitIntervalMilliseconds: Int
     let gatewayID: String
@@ -30,7 +33,10 @@ struct GatewayConfig: Sendable {
         limits.syncMilliseconds = settings[SettingsCatalogue.gatewaySyncTimeout]
         limits.heartbeatMilliseconds = settings[SettingsCatalogue.gatewayHeartbeatInterval]
         limits.sessionWarningMilliseconds = Int64(settings[SettingsCatalogue.gatewaySessionWarning]) * 1000
+        limits.sweepMilliseconds = settings[SettingsCatalogue.gatewaySweepInterval].wholeMilliseconds
         self.limits = limits
+        handshakesPerSecond = settings[SettingsCatalogue.gatewayHandshakeRate]
+        isLogShared = if case .redis = settings[SettingsCatalogue.store] { true } else { false }
         guard case .sqlite(let directory) = settings[SettingsCatalogue.store] else {
             throw SettingsError(problems: [
                 .init(key: "store", value: "redis://…", rule: "only sqlite: is supported by this version")
@@ -38,10 +44,29 @@ struct GatewayConfig: Sendable {
         }
         logDirectory = directory + "/gateway"
         commitIntervalMilliseconds = settings[SettingsCatalogue.gatewayCommitInterval]
-        gatewayID = settings[SettingsCatalogue.gatewayID]
-        url = settings[SettingsCatalogue.gatewayURL]
+        let listen = settings[SettingsCatalogue.gatewayListen]
+        gatewayID = settings[SettingsCatalogue.gatewayID] ?? Self.name(of: listen)
+        url = (settings[SettingsCatalogue.gatewayURL] ?? Self.url(of: listen)).description
         drainSpread = settings[SettingsCatalogue.gatewayDrainSpread]
         presenceInterval = settings[SettingsCatalogue.gatewayPresenceInterval]
+    }
+
+    /// A name that gateways on one host, and in containers of one image, do not share.
+    private static func name(of listen: HostPort) -> String {
+        let host = hostName.map { $0.isASCII && ($0.isLetter || $0.isNumber || "_.-".contains($0)) ? $0 : "-" }
+        return "\(String(host).prefix(50))-\(listen.port)"
+    }
+
+    /// Where it listens; behind an address that is every address, by the host's name.
+    private static func url(of listen: HostPort) -> BaseURL {
+        let isEvery = ["0.0.0.0", "::"].contains(listen.host)
+        return BaseURL(isEvery ? HostPort(host: hostName, port: listen.port) : listen)
+    }
+
+    private static var hostName: String {
+        var name = [CChar](repeating: 0, count: 256)
+        guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
+        return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
     private static var openFileLimit: Int {

@@ -130,6 +130,13 @@ extension ClientSession {
         readNext()
     }
 
+    /// How a conversation that reaches that far gets to this connection.
+    func reach(of conversationID: String, to head: Int) -> DeliveryState.Reach {
+        let reach = delivery.reach(of: conversationID, to: head, spanMax: Self.pageEntries)
+        // While much waits for the socket it reads at the socket's pace.
+        return reach == .together && connection.outboundCount > Self.pageBytes ? .alone : reach
+    }
+
     private func sendEntry(_ sequence: Int, _ text: UnsafeRawBufferPointer) {
         let digits = Decimal.digitCount(sequence)
         let head: StaticString = #"{"seq":"#
