@@ -291,6 +291,19 @@ final class GatewayNode: Sendable {
     private final class DeafEar: Sendable {
         let isOn = Atomic(false)
         let gateway = Mutex<Gateway?>(nil)
+
+        func router(_ metrics: GatewayMetrics) -> Router {
+            var router = Router()
+            router.add(.get, "/door") { [self] in try GatewayNode.open($0, try #require(gateway.withLock { $0 })) }
+            for (path, isHint) in [("/internal/deliver", true), ("/internal/notify", false)] {
+                router.add(.post, path) { [self] request in
+                    guard !isOn.load(ordering: .relaxed) else { throw Problem.unavailable("deaf") }
+                    let routes = PeerRoutes(gateway: try #require(gateway.withLock { $0 }), metrics: metrics)
+                    return isHint ? try await routes.deliver(request) : try await routes.notify(request)
+                }
+            }
+            return router
+        }
     }
 
     init(_ id: String, _ shared: SharedLog, _ stub: PresenceStub) throws {
@@ -306,16 +319,7 @@ final class GatewayNode: Sendable {
         let ear = DeafEar()
         isDeaf = ear
         log = NodeLog(id, shared)
-        var router = Router()
-        router.add(.get, "/door") { try Self.open($0, try #require(ear.gateway.withLock { $0 })) }
-        for (path, isHint) in [("/internal/deliver", true), ("/internal/notify", false)] {
-            router.add(.post, path) { request in
-                guard !ear.isOn.load(ordering: .relaxed) else { throw Problem.unavailable("deaf") }
-                let routes = PeerRoutes(gateway: try #require(ear.gateway.withLock { $0 }), metrics: metrics)
-                return isHint ? try await routes.deliver(request) : try await routes.notify(request)
-            }
-        }
-        server = try process.listen(at: SettingsCatalogue.gatewayListen, router) { configuration in
+        server = try process.listen(at: SettingsCatalogue.gatewayListen, ear.router(metrics)) { configuration in
             configuration.headerTimeout = .seconds(300)
         }
         let client = process.makeClient("presence", try #require(BaseURL(parsing: stub.url)))
@@ -368,6 +372,11 @@ final class GatewayNode: Sendable {
         let relay = CommitRelay(audit: MessageAudit(log: quiet, metrics: metrics))
         relay.connect(gateway, outbox)
         shared.connect(id, relay)
+        follow(outbox)
+    }
+
+    private func follow(_ outbox: OutboxLink) {
+        let (gateway, presence, peers) = (gateway, presence, peers)
         process.background("peers") { await peers.run() }
         process.background("outbox") { await outbox.run() }
         process.background("presence") {

@@ -75,6 +75,15 @@ struct HeadReadsTests {
         #expect(Set(read.map(\.0)) == Set(users))
     }
 
+    @Test("a round that was to take long begins anew when others have come")
+    func shorterRound() {
+        var reads = HeadReads()
+        reads.beginRound({ ["u1", "u2"] }, over: 10_000, now: 0)
+        #expect(reads.next(now: 1000).isEmpty)
+        reads.beginRound({ ["u1", "u2"] }, over: 1000, now: 1000)
+        #expect(reads.next(now: 2000) == ["u1", "u2"])
+    }
+
     @Test("no more at once than the bound")
     func bound() {
         var reads = HeadReads()

@@ -127,6 +127,7 @@ extension ClientSession {
     /// A conversation of this user's reaches that far: reads what is missing.
     func noteHead(_ conversationID: String, _ head: Int) {
         delivery.note(conversationID, head: head)
+        if delivery.newConversationCount > shard.limits.newConversationsMax { return close(.overload) }
         readNext()
     }
 

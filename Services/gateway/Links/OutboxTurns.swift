@@ -4,9 +4,9 @@
 /// time, since who appended it sees to it, unless that gateway is gone. Doing an item twice does no harm; it only
 /// should not be the rule. Alone it sees to everything.
 struct OutboxTurns {
-    /// How long another gateway's item is left to it: longer than a request to presence with its repeats; and as much
-    /// again, by chance, so that not all the others come at once. Milliseconds.
+    /// How long another gateway's item is left to it, in milliseconds: longer than a request with its repeats.
     static let patience: Int64 = 5000
+    /// How much longer by chance, so that not all the others come at once.
     static let patienceSpread: Int64 = 5000
     /// Items that are known; of more none is left to others.
     static let itemsMax = 100_000

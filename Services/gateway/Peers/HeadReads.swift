@@ -47,9 +47,10 @@ struct HeadReads {
         if isDue.insert(userID).inserted { due.append(userID) }
     }
 
-    /// Begins a round over everybody, when the interval of the one before is over.
+    /// Begins a round over everybody, when the interval of the one before is over, or has become shorter.
     mutating func beginRound(_ userIDs: () -> [String], over milliseconds: Int64, now: Int64) {
-        guard round.isEmpty, roundBegin == .min || now - roundBegin >= roundMilliseconds else { return }
+        let isOver = roundBegin == .min || round.isEmpty && now - roundBegin >= roundMilliseconds
+        guard isOver || milliseconds < roundMilliseconds else { return }
         restartRound(userIDs(), over: milliseconds, now: now)
     }
 
