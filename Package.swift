@@ -40,8 +40,9 @@ func system(_ name: String, pkgConfig: String? = nil) -> Target {
 
 /// What lies beside the sources of a service for its readers.
 let documents = [
-    "auth": ["API.md"], "files": ["API.md", "Tus/README.md"],
-    "gateway": ["PROTOCOL.md", "ConversationLog/Redis/README.md"],
+    "auth": ["API.md"], "files": ["API.md", "Blobs/README.md", "Tus/README.md"],
+    "gateway": ["PROTOCOL.md", "ConversationLog/Redis/README.md", "Peers/README.md"],
+    "presence": ["Instances/README.md"],
 ]
 
 func service(_ name: String, folder: String, _ dependencies: [Target.Dependency]) -> Target {

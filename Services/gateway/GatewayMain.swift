@@ -26,7 +26,7 @@ enum GatewayMain {
             let parts = makeParts(process, config, metrics, log, directory, sessions)
             relay.connect(parts.gateway, parts.outbox)
             follow(process, config, parts, sessions)
-            let router = try makeRouter(process, config, parts, sessions, log, directory)
+            let router = try makeRouter(process, config, parts, sessions, log, directory, metrics)
 
             // 4. Serve until SIGTERM or SIGINT; then close the sockets, commit the rest, and end.
             let server = try process.listen(
@@ -40,6 +40,7 @@ enum GatewayMain {
             try await process.untilSignal(server) {
                 await parts.presence.drain()
                 await parts.gateway.drain(over: config.drainSpread)
+                await parts.peers?.flush(within: hintPatience)
                 await parts.presence.end()
             }
             await log.close()
@@ -49,6 +50,9 @@ enum GatewayMain {
 
     /// How long a stop waits for auth to take what it was not told yet.
     private static let auditPatience = Duration.seconds(2)
+    /// How long it waits for other gateways to be told of the last entries; then they find them when they hear that it
+    /// is gone.
+    private static let hintPatience = Duration.seconds(1)
 
     /// The engine that the setting `store` chooses.
     private static func openLog(
@@ -81,6 +85,7 @@ enum GatewayMain {
         let presence: PresenceLink
         let outbox: OutboxLink
         let audit: AuditLink
+        let peers: PeerLink?
     }
 
     private static func makeParts(
@@ -93,7 +98,8 @@ enum GatewayMain {
     ) -> Parts {
         let admission = AdmissionControl(
             connectionsMax: config.limits.connectionsMax,
-            perAddressMax: config.limits.connectionsPerAddressMax
+            perAddressMax: config.limits.connectionsPerAddressMax,
+            perSecond: config.handshakesPerSecond
         )
         let presenceClient = process.makeClient("presence", SettingsCatalogue.presenceURL)
         let presence = PresenceLink(
@@ -107,6 +113,7 @@ enum GatewayMain {
             log: process.log,
             metrics: metrics
         )
+        let peers = config.isLogShared ? makePeers(process, config, metrics, presenceClient) : nil
         let gateway = Gateway(
             loops: process.loops,
             shared: .init(
@@ -121,11 +128,29 @@ enum GatewayMain {
                 people: PresenceDirectory(presence: presenceClient),
                 queue: QueueBoard(),
                 entrance: SessionEntrance(sessions: sessions),
-                audit: audit
+                audit: audit,
+                peers: peers
             )
         )
-        let outbox = OutboxLink(log: log, presence: presenceClient, fileGrants: fileGrants) { gateway.tell($0) }
-        return Parts(gateway: gateway, presence: presence, outbox: outbox, audit: audit)
+        let outbox = OutboxLink(
+            log: log,
+            presence: presenceClient,
+            fileGrants: fileGrants,
+            isAlone: { peers?.isAlone ?? true },
+            onQueued: { gateway.tell($0) }
+        )
+        return Parts(gateway: gateway, presence: presence, outbox: outbox, audit: audit, peers: peers)
+    }
+
+    private static func makePeers(
+        _ process: ServiceProcess,
+        _ config: GatewayConfig,
+        _ metrics: GatewayMetrics,
+        _ presence: InternalClient
+    ) -> PeerLink {
+        PeerLink(gatewayID: config.gatewayID, presence: presence, metrics: metrics) {
+            process.makeClient("gateway", $0)
+        }
     }
 
     private static func makeRouter(
@@ -134,13 +159,15 @@ enum GatewayMain {
         _ parts: Parts,
         _ sessions: SessionVerifier,
         _ log: any ConversationLog,
-        _ directory: UserDirectory
+        _ directory: UserDirectory,
+        _ metrics: GatewayMetrics
     ) throws -> Router {
         var router = Router()
         router.mount(HandshakeRoute(gateway: parts.gateway, origins: OriginPolicy(process.settings)))
         router.mount(MessageRoutes(log: log, sessions: sessions, directory: directory, audit: parts.audit))
         router.mount(ConversationRoutes(log: log, outbox: parts.outbox, sessions: sessions))
         router.mount(try ConfigRoutes(process.settings, limits: config.limits))
+        router.mount(PeerRoutes(gateway: parts.gateway, metrics: metrics))
         return router
     }
 
@@ -158,6 +185,7 @@ enum GatewayMain {
         process.background("session_watch") { await watch.run(gateway) }
         process.background("audit") { await parts.audit.run() }
         process.background("outbox") { await outbox.run() }
+        if let peers = parts.peers { process.background("peers") { await peers.run() } }
         process.background("presence_news") { await gateway.publishNews(every: config.presenceInterval) }
         process.background("presence") {
             await parts.presence.run(
@@ -165,7 +193,9 @@ enum GatewayMain {
                     onChanges: { gateway.note($0) },
                     onDecisions: { outbox.append($0) },
                     onQueue: { gateway.tell($0) },
-                    onRefused: { users in gateway.onEachLoop { $0.close(users: users, .overload) } }
+                    onRefused: { users in gateway.onEachLoop { $0.close(users: users, .overload) } },
+                    onJoined: { gateway.joined($0) },
+                    onRegistered: { gateway.heard($0, sentAt: $1) }
                 )
             )
         }

@@ -127,13 +127,16 @@ def stack_with(settings):
 
 
 class Stack:
-    def __init__(self, settings=None, environment=None, demo_users=True):
+    def __init__(self, settings=None, environment=None, demo_users=True, gateways=1):
         self.demo_users = demo_users
+        # The first is called as with one alone, the others `gateway-1` and so on.
+        self.gateways = ("gateway", *(f"gateway-{number}" for number in range(1, gateways)))
+        self.services = (*SERVICES, *self.gateways[1:])
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="support-chat-test-"))
         # Workers of an nginx that was started by root have another user.
         self.directory.chmod(0o755)
         self.secrets = set()
-        names = (*SERVICES, "edge")
+        names = (*self.services, "edge")
         self.ports = dict(zip(names, free_ports(len(names))))
         self.port = self.ports["edge"]
         self.token = secrets.token_hex(32)
@@ -146,7 +149,7 @@ class Stack:
             if name.split("_")[0] not in SECTIONS
         }
         self.environment.update(environment or {})
-        self.processes = {name: self._service(name) for name in SERVICES}
+        self.processes = {name: self._service(name) for name in self.services}
         self.processes["nginx"] = self._nginx()
 
     def __getattr__(self, name):
@@ -179,9 +182,12 @@ class Stack:
 
     def _service(self, name):
         port = self.ports[name]
+        program, environment = name, self.environment
+        if name in self.gateways[1:]:
+            program, environment = "gateway", {**environment, "GATEWAY_LISTEN": f"127.0.0.1:{port}"}
         return Process(
-            name, [str(binaries() / name), "--config", str(self.config)], str(self.directory / f"{name}.log"),
-            self.environment, lambda: request(port, "GET", "/readyz", timeout=2).status == 200,
+            name, [str(binaries() / program), "--config", str(self.config)], str(self.directory / f"{name}.log"),
+            environment, lambda: request(port, "GET", "/readyz", timeout=2).status == 200,
         )
 
     def _nginx(self):
@@ -195,6 +201,7 @@ class Stack:
             "EDGE_WORKER_CONNECTIONS": "4096",
             "WEB_ROOT": str(site),
             **{f"{name.upper()}_SERVERS": f"server 127.0.0.1:{self.ports[name]};" for name in SERVICES},
+            "GATEWAY_SERVERS": " ".join(f"server 127.0.0.1:{self.ports[name]};" for name in self.gateways),
             # Its body limits are made from those of files.
             **{
                 name.upper().replace(".", "_"): str(self.settings[name])
@@ -224,9 +231,9 @@ class Stack:
         if self.demo_users:
             self.run("auth", "create-demo-users")
             self.secrets.update(password for password, _ in DEMO.values() if len(password) > 8)
-        for name in SERVICES:
+        for name in self.services:
             self.processes[name].start(wait=False)
-        for name in SERVICES:
+        for name in self.services:
             self.processes[name].wait_ready()
         self.processes["nginx"].start()
         return self
