@@ -54,6 +54,14 @@ def free_ports(count):
     return ports
 
 
+def nginx_command(directory):
+    """The command that runs nginx by `directory/nginx.conf`."""
+    return [
+        shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/sbin") or "nginx",
+        "-g", "daemon off;", "-p", str(directory), "-c", str(directory / "nginx.conf"), "-e", "stderr",
+    ]
+
+
 class Process:
     """One process that the test may stop, kill and start again."""
 
@@ -111,9 +119,9 @@ class Process:
 
 
 @contextlib.contextmanager
-def stack_with(settings):
+def stack_with(settings, **options):
     """A stack of its own for one test or a few; at its end everything stops cleanly and nothing secret was logged."""
-    one = Stack(settings)
+    one = Stack(settings, **options)
     try:
         yield one.start()
         statuses = one.stop()
@@ -127,8 +135,9 @@ def stack_with(settings):
 
 
 class Stack:
-    def __init__(self, settings=None, environment=None, demo_users=True):
-        self.demo_users = demo_users
+    def __init__(self, settings=None, environment=None, demo_users=True, edge=None):
+        """`edge` has variables of the edge's templates."""
+        self.demo_users, self.edge = demo_users, edge or {}
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="support-chat-test-"))
         # Workers of an nginx that was started by root have another user.
         self.directory.chmod(0o755)
@@ -184,33 +193,40 @@ class Stack:
             self.environment, lambda: request(port, "GET", "/readyz", timeout=2).status == 200,
         )
 
-    def _nginx(self):
-        edge = self.directory / "nginx"
-        site = self.directory / "web"
-        shutil.copytree(ROOT / "deploy/web", site)
-        (site / "app.js").write_text("// " + "x" * 2000 + "\n")
+    @staticmethod
+    def edge_user():
+        """The directive with which an nginx started by root gives up being that."""
+        return "user www-data;" if os.geteuid() == 0 else ""
+
+    def render(self):
+        """Renders the edge's templates (again)."""
         variables = {
             "EDGE_LISTEN": f"listen 127.0.0.1:{self.port};",
-            "EDGE_USER": "user www-data;" if os.geteuid() == 0 else "",
+            "EDGE_USER": self.edge_user(),
             "EDGE_WORKER_CONNECTIONS": "4096",
-            "WEB_ROOT": str(site),
+            "WEB_ROOT": str(self.directory / "web"),
             **{f"{name.upper()}_SERVERS": f"server 127.0.0.1:{self.ports[name]};" for name in SERVICES},
             # Its body limits are made from those of files.
             **{
                 name.upper().replace(".", "_"): str(self.settings[name])
                 for name in ("files.file_bytes_max", "files.base64_bytes_max") if name in self.settings
             },
+            **self.edge,
         }
         subprocess.run(
-            [str(ROOT / "deploy/nginx/render"), str(edge)], check=True, env={**self.environment, **variables}
+            [str(ROOT / "deploy/nginx/render"), str(self.directory / "nginx")], check=True,
+            env={**self.environment, **variables},
         )
-        command = [
-            shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/sbin") or "nginx",
-            "-g", "daemon off;", "-p", str(edge), "-c", str(edge / "nginx.conf"), "-e", "stderr",
-        ]
+
+    def _nginx(self):
+        edge = self.directory / "nginx"
+        site = self.directory / "web"
+        shutil.copytree(ROOT / "deploy/web", site)
+        (site / "app.js").write_text("// " + "x" * 2000 + "\n")
         return Process(
-            "nginx", command, str(self.directory / "nginx.log"), self.environment,
-            lambda: request(self.port, "GET", "/", timeout=2).status == 200,
+            "nginx", nginx_command(edge), str(self.directory / "nginx.log"), self.environment,
+            # With TLS it leads away from here.
+            lambda: request(self.port, "GET", "/", timeout=2).status in (200, 308),
         )
 
     def run(self, service, *arguments, check=True):
@@ -221,6 +237,7 @@ class Stack:
         )
 
     def start(self):
+        self.render()
         if self.demo_users:
             self.run("auth", "create-demo-users")
             self.secrets.update(password for password, _ in DEMO.values() if len(password) > 8)
