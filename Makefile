@@ -1,9 +1,10 @@
 # `make run` and `make test` are all that a fresh machine needs; `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit-test end-to-end-test soak build check format clean
+.PHONY: help run test unit-test end-to-end-test soak build install uninstall check format clean
 
 SWIFT ?= swift
+export PREFIX DESTDIR SYSCONFDIR LOCALSTATEDIR
 # Statically linked against the Swift library, as it is shipped.
 RELEASE := -c release --static-swift-stdlib
 VENV := .build/venv
@@ -43,6 +44,12 @@ soak: build $(VENV)/ready ## the long tests: twenty thousand messages, a gibibyt
 
 build: ## the release executables
 	$(SWIFT) build $(RELEASE)
+
+install: ## what `make build` built, as system services, below PREFIX (/usr/local; DESTDIR=… stages it)
+	@export BIN_DIR=$${BIN_DIR:-$$($(SWIFT) build $(RELEASE) --show-bin-path)} && deploy/systemd/install
+
+uninstall: ## remove that again; settings and data stay
+	@deploy/systemd/install --uninstall
 
 $(VENV)/ready: Tests/EndToEndTests/requirements.txt
 	@rm -rf $(VENV)
