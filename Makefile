@@ -36,11 +36,11 @@ end-to-end-test: build $(VENV)/ready ## the built binaries behind real nginx, dr
 	BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \
 	    $(VENV)/bin/python -m pytest Tests/EndToEndTests $(ARGS)
 
-soak: build $(VENV)/ready ## the long tests: twenty thousand messages, a gibibyte, a thousand kills of files
+soak: build $(VENV)/ready ## the long tests: twenty thousand messages, a gibibyte, a thousand kills of files, compose
 	SOAK=1 BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \
 	    $(VENV)/bin/python -m pytest Tests/EndToEndTests/test_delivery.py Tests/EndToEndTests/test_crash.py \
 	    Tests/EndToEndTests/test_routing_load.py Tests/EndToEndTests/test_tus.py \
-	    Tests/EndToEndTests/test_file_crash.py $(ARGS)
+	    Tests/EndToEndTests/test_file_crash.py Tests/EndToEndTests/test_compose.py $(ARGS)
 
 build: ## the release executables
 	$(SWIFT) build $(RELEASE)

@@ -88,7 +88,8 @@ class Installation:
         """What systemd would start the unit with."""
         (file,) = self.setting(unit, "EnvironmentFile")
         lines = [line for line in pathlib.Path(file).read_text().splitlines() if line and not line.startswith("#")]
-        lines += [one for text in self.setting(unit, "Environment") for one in shlex.split(text.replace("%i", instance))]
+        for text in self.setting(unit, "Environment"):
+            lines += shlex.split(text.replace("%i", instance))
         plain = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         return {**plain, **dict(line.split("=", 1) for line in lines)}
 
@@ -127,7 +128,8 @@ def test_what_lies_where(placed):
 
 
 def test_a_staged_installation_knows_nothing_of_the_stage(installation):
-    installation.install(DESTDIR=str(installation.directory), PREFIX="/opt/chat", SYSCONFDIR="/etc", LOCALSTATEDIR="/var")
+    staged = {"DESTDIR": str(installation.directory), "PREFIX": "/opt/chat"}
+    installation.install(**staged, SYSCONFDIR="/etc", LOCALSTATEDIR="/var")
     files = installation.files()
     assert "opt/chat/libexec/support-chat/gateway" in files and "etc/support-chat/secrets.env" in files
     for path in files:

@@ -1,6 +1,7 @@
 """An edge that looks its services up by name, as in the compose file: it follows them, and passes dead ones by.
 
-The names are answered by a resolver of the test's, with addresses of this machine at which small servers say who they are.
+The names are answered by a resolver of the test's, with addresses of this machine; small servers there say who they
+are.
 """
 
 import collections

@@ -11,7 +11,7 @@ import pytest
 
 from chat_client import Chat
 from http_client import request
-from stack import ROOT, SERVICES, binaries, free_ports
+from stack import ROOT, SERVICES, binaries, free_ports, gateway_takes_redis
 from waiting import until
 
 
@@ -122,20 +122,6 @@ def test_a_service_that_dies_is_reported_and_started_again(run):
     port = int(run.environment["PRESENCE_LISTEN"].rsplit(":", 1)[1])
     until(lambda: request(port, "GET", "/readyz", timeout=2).status == 200, "presence is back", timeout=20)
     assert run.end() == 0
-
-
-def gateway_takes_redis():
-    """Whether this build's gateway keeps its log in Redis."""
-    environment = {
-        **os.environ, "STORE": "redis://127.0.0.1:1", "ENVIRONMENT": "development", "GATEWAY_LISTEN": "127.0.0.1:0",
-    }
-    try:
-        result = subprocess.run(
-            [str(binaries() / "gateway")], env=environment, capture_output=True, text=True, timeout=5
-        )
-    except subprocess.TimeoutExpired:
-        return True
-    return "only sqlite: is supported" not in result.stderr
 
 
 @pytest.mark.parametrize("run", [{"GATEWAYS": "3"}], indirect=True)
