@@ -4,7 +4,7 @@
 .PHONY: help run test unit-test end-to-end-test soak build install uninstall check format clean
 
 SWIFT ?= swift
-export PREFIX DESTDIR SYSCONFDIR LOCALSTATEDIR
+export BIN_DIR PREFIX DESTDIR SYSCONFDIR LOCALSTATEDIR
 # Statically linked against the Swift library, as it is shipped.
 RELEASE := -c release --static-swift-stdlib
 VENV := .build/venv
@@ -46,7 +46,7 @@ build: ## the release executables
 	$(SWIFT) build $(RELEASE)
 
 install: ## what `make build` built, as system services, below PREFIX (/usr/local; DESTDIR=… stages it)
-	@export BIN_DIR=$${BIN_DIR:-$$($(SWIFT) build $(RELEASE) --show-bin-path)} && deploy/systemd/install
+	@deploy/systemd/install
 
 uninstall: ## remove that again; settings and data stay
 	@deploy/systemd/install --uninstall
