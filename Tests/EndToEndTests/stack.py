@@ -150,7 +150,7 @@ def stack_with(settings, **options):
 
 class Stack:
     def __init__(self, settings=None, environment=None, demo_users=True, edge=None):
-        """`edge` has variables of the edge's templates."""
+        """`edge` has variables of the edge's templates; `{port}` in them is the edge's port."""
         self.demo_users, self.edge = demo_users, edge or {}
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="support-chat-test-"))
         # Workers of an nginx that was started by root have another user.
@@ -212,8 +212,7 @@ class Stack:
         """The directive with which an nginx started by root gives up being that."""
         return "user www-data;" if os.geteuid() == 0 else ""
 
-    def render(self):
-        """Renders the edge's templates (again)."""
+    def _render(self):
         variables = {
             "EDGE_LISTEN": f"listen 127.0.0.1:{self.port};",
             "EDGE_USER": self.edge_user(),
@@ -225,7 +224,7 @@ class Stack:
                 name.upper().replace(".", "_"): str(self.settings[name])
                 for name in ("files.file_bytes_max", "files.base64_bytes_max") if name in self.settings
             },
-            **self.edge,
+            **{name: value.format(port=self.port) for name, value in self.edge.items()},
         }
         subprocess.run(
             [str(ROOT / "deploy/nginx/render"), str(self.directory / "nginx")], check=True,
@@ -237,6 +236,7 @@ class Stack:
         site = self.directory / "web"
         shutil.copytree(ROOT / "deploy/web", site)
         (site / "app.js").write_text("// " + "x" * 2000 + "\n")
+        self._render()
         return Process(
             "nginx", nginx_command(edge), str(self.directory / "nginx.log"), self.environment,
             # With TLS it leads away from here.
@@ -251,7 +251,6 @@ class Stack:
         )
 
     def start(self):
-        self.render()
         if self.demo_users:
             self.run("auth", "create-demo-users")
             self.secrets.update(password for password, _ in DEMO.values() if len(password) > 8)

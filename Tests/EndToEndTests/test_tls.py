@@ -25,9 +25,9 @@ class Edge:
         self.https, = free_ports(1)
         self.stack = Stack(edge={
             "EDGE_LISTEN": f"listen 127.0.0.1:{self.https} ssl;", "EDGE_HTTPS_PORT": str(self.https),
+            "EDGE_REDIRECT_LISTEN": "listen 127.0.0.1:{port};",
             "EDGE_TLS_CERTIFICATE": str(directory / "fullchain.pem"), "EDGE_TLS_KEY": str(directory / "privkey.pem"),
         })
-        self.stack.edge["EDGE_REDIRECT_LISTEN"] = f"listen 127.0.0.1:{self.stack.port};"
         self.url = f"https://localhost:{self.https}"
 
     def curl(self, path, *options):
