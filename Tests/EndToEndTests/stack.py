@@ -41,6 +41,20 @@ def binaries():
     raise RuntimeError(f"no built executables in {', '.join(map(str, folders))}; run `make build`")
 
 
+def gateway_takes_redis():
+    """Whether this build's gateway keeps its log in Redis."""
+    environment = {
+        **os.environ, "STORE": "redis://127.0.0.1:1", "ENVIRONMENT": "development", "GATEWAY_LISTEN": "127.0.0.1:0",
+    }
+    try:
+        result = subprocess.run(
+            [str(binaries() / "gateway")], env=environment, capture_output=True, text=True, timeout=5
+        )
+    except subprocess.TimeoutExpired:
+        return True
+    return "only sqlite: is supported" not in result.stderr
+
+
 def free_ports(count):
     """Ports that were free a moment ago, all different."""
     sockets = []
@@ -52,6 +66,14 @@ def free_ports(count):
     for one in sockets:
         one.close()
     return ports
+
+
+def nginx_command(directory):
+    """The command that runs nginx by `directory/nginx.conf`."""
+    return [
+        shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/sbin") or "nginx",
+        "-g", "daemon off;", "-p", str(directory), "-c", str(directory / "nginx.conf"), "-e", "stderr",
+    ]
 
 
 class Process:
@@ -111,9 +133,9 @@ class Process:
 
 
 @contextlib.contextmanager
-def stack_with(settings):
+def stack_with(settings, **options):
     """A stack of its own for one test or a few; at its end everything stops cleanly and nothing secret was logged."""
-    one = Stack(settings)
+    one = Stack(settings, **options)
     try:
         yield one.start()
         statuses = one.stop()
@@ -127,8 +149,9 @@ def stack_with(settings):
 
 
 class Stack:
-    def __init__(self, settings=None, environment=None, demo_users=True, gateways=1):
-        self.demo_users = demo_users
+    def __init__(self, settings=None, environment=None, demo_users=True, gateways=1, edge=None):
+        """`edge` has variables of the edge's templates; `{port}` in them is the edge's port."""
+        self.demo_users, self.edge = demo_users, edge or {}
         # The first is called as with one alone, the others `gateway-1` and so on.
         self.gateways = ("gateway", *(f"gateway-{number}" for number in range(1, gateways)))
         self.services = (*SERVICES, *self.gateways[1:])
@@ -190,16 +213,17 @@ class Stack:
             environment, lambda: request(port, "GET", "/readyz", timeout=2).status == 200,
         )
 
-    def _nginx(self):
-        edge = self.directory / "nginx"
-        site = self.directory / "web"
-        shutil.copytree(ROOT / "deploy/web", site)
-        (site / "app.js").write_text("// " + "x" * 2000 + "\n")
+    @staticmethod
+    def edge_user():
+        """The directive with which an nginx started by root gives up being that."""
+        return "user www-data;" if os.geteuid() == 0 else ""
+
+    def _render(self):
         variables = {
             "EDGE_LISTEN": f"listen 127.0.0.1:{self.port};",
-            "EDGE_USER": "user www-data;" if os.geteuid() == 0 else "",
+            "EDGE_USER": self.edge_user(),
             "EDGE_WORKER_CONNECTIONS": "4096",
-            "WEB_ROOT": str(site),
+            "WEB_ROOT": str(self.directory / "web"),
             **{f"{name.upper()}_SERVERS": f"server 127.0.0.1:{self.ports[name]};" for name in SERVICES},
             "GATEWAY_SERVERS": " ".join(f"server 127.0.0.1:{self.ports[name]};" for name in self.gateways),
             # Its body limits are made from those of files.
@@ -207,17 +231,23 @@ class Stack:
                 name.upper().replace(".", "_"): str(self.settings[name])
                 for name in ("files.file_bytes_max", "files.base64_bytes_max") if name in self.settings
             },
+            **{name: value.format(port=self.port) for name, value in self.edge.items()},
         }
         subprocess.run(
-            [str(ROOT / "deploy/nginx/render"), str(edge)], check=True, env={**self.environment, **variables}
+            [str(ROOT / "deploy/nginx/render"), str(self.directory / "nginx")], check=True,
+            env={**self.environment, **variables},
         )
-        command = [
-            shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/sbin") or "nginx",
-            "-g", "daemon off;", "-p", str(edge), "-c", str(edge / "nginx.conf"), "-e", "stderr",
-        ]
+
+    def _nginx(self):
+        edge = self.directory / "nginx"
+        site = self.directory / "web"
+        shutil.copytree(ROOT / "deploy/web", site)
+        (site / "app.js").write_text("// " + "x" * 2000 + "\n")
+        self._render()
         return Process(
-            "nginx", command, str(self.directory / "nginx.log"), self.environment,
-            lambda: request(self.port, "GET", "/", timeout=2).status == 200,
+            "nginx", nginx_command(edge), str(self.directory / "nginx.log"), self.environment,
+            # With TLS it leads away from here.
+            lambda: request(self.port, "GET", "/", timeout=2).status in (200, 308),
         )
 
     def run(self, service, *arguments, check=True):
