@@ -9,9 +9,6 @@ from routing import Floor, served, set_status, write
 from stack import SERVICES, Stack
 from waiting import until
 
-# Several gateways need the message log in Redis, which the gateway does not have yet.
-collect_ignore = ["test_gateways.py"]
-
 # Connections kept alive between nginx, the services and each other come and go; more than this is a leak.
 DESCRIPTORS_SLACK = 24
 

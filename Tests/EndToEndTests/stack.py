@@ -41,20 +41,6 @@ def binaries():
     raise RuntimeError(f"no built executables in {', '.join(map(str, folders))}; run `make build`")
 
 
-def gateway_takes_redis():
-    """Whether this build's gateway keeps its log in Redis."""
-    environment = {
-        **os.environ, "STORE": "redis://127.0.0.1:1", "ENVIRONMENT": "development", "GATEWAY_LISTEN": "127.0.0.1:0",
-    }
-    try:
-        result = subprocess.run(
-            [str(binaries() / "gateway")], env=environment, capture_output=True, text=True, timeout=5
-        )
-    except subprocess.TimeoutExpired:
-        return True
-    return "only sqlite: is supported" not in result.stderr
-
-
 def free_ports(count):
     """Ports that were free a moment ago, all different."""
     sockets = []

@@ -11,7 +11,7 @@ import pytest
 
 from chat_client import Chat
 from http_client import request
-from stack import ROOT, SERVICES, binaries, free_ports, gateway_takes_redis
+from stack import ROOT, SERVICES, binaries, free_ports
 from waiting import until
 
 
@@ -126,8 +126,6 @@ def test_a_service_that_dies_is_reported_and_started_again(run):
 
 @pytest.mark.parametrize("run", [{"GATEWAYS": "3"}], indirect=True)
 def test_several_gateways_on_a_redis_of_their_own(run):
-    if not gateway_takes_redis():
-        pytest.skip("this build's gateway needs SQLite")
     run.ready()
     login = request(run.port, "POST", "/auth/login", json={"username": "user123", "password": "password123"}).json
     base = int(run.environment["GATEWAY_LISTEN"].rsplit(":", 1)[1])
