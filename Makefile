@@ -1,15 +1,20 @@
 # `make run` and `make test` are all that a fresh machine needs; `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit-test end-to-end-test soak build check format clean
+.PHONY: help run test unit-test end-to-end-test soak build install uninstall check format clean
 
 SWIFT ?= swift
+export BIN_DIR PREFIX DESTDIR SYSCONFDIR LOCALSTATEDIR
 # Statically linked against the Swift library, as it is shipped.
 RELEASE := -c release --static-swift-stdlib
 VENV := .build/venv
 # The suites that run over both engines.
 REDIS_SUITES := AuthServiceTests $(addprefix PresenceServiceTests., \
-    RoutingStoreTests StatusStoreTests LeadershipStoreTests AssignmentRoutesTests PresenceRoutesTests)
+    RoutingStoreTests StatusStoreTests LeadershipStoreTests AssignmentRoutesTests PresenceRoutesTests) \
+    $(addprefix FilesServiceTests., FileStoreTests FileAccessTests FileCollectionTests FullDiskTests \
+    PartialUploadTests QuotaTests StoreIdentityTests TusRoutesTests UploadRoutesTests) \
+    $(addprefix GatewayServiceTests., ConversationLogTests ConversationListTests LogMembershipTests LogModelTests \
+    LogOutboxTests LogRecallTests LogReceiptTests GatewayRulesTests)
 SOURCES := Package.swift Services Shared Tests
 
 help: ## this list
@@ -35,14 +40,21 @@ end-to-end-test: build $(VENV)/ready ## the built binaries behind real nginx, dr
 	BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \
 	    $(VENV)/bin/python -m pytest Tests/EndToEndTests $(ARGS)
 
-soak: build $(VENV)/ready ## the long tests: twenty thousand messages, a gibibyte, a thousand kills of files
+soak: build $(VENV)/ready ## the long tests: twenty thousand messages, a gibibyte, a thousand kills of files, compose
 	SOAK=1 BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \
 	    $(VENV)/bin/python -m pytest Tests/EndToEndTests/test_delivery.py Tests/EndToEndTests/test_crash.py \
 	    Tests/EndToEndTests/test_routing_load.py Tests/EndToEndTests/test_tus.py \
-	    Tests/EndToEndTests/test_file_crash.py $(ARGS)
+	    Tests/EndToEndTests/test_file_crash.py Tests/EndToEndTests/test_files_instances.py \
+	    Tests/EndToEndTests/test_compose.py $(ARGS)
 
 build: ## the release executables
 	$(SWIFT) build $(RELEASE)
+
+install: ## what `make build` built, as system services, below PREFIX (/usr/local; DESTDIR=… stages it)
+	@deploy/systemd/install
+
+uninstall: ## remove that again; settings and data stay
+	@deploy/systemd/install --uninstall
 
 $(VENV)/ready: Tests/EndToEndTests/requirements.txt
 	@rm -rf $(VENV)

@@ -39,7 +39,11 @@ func system(_ name: String, pkgConfig: String? = nil) -> Target {
 }
 
 /// What lies beside the sources of a service for its readers.
-let documents = ["auth": ["API.md"], "files": ["API.md", "Tus/README.md"], "gateway": ["PROTOCOL.md"]]
+let documents = [
+    "auth": ["API.md"], "files": ["API.md", "Blobs/README.md", "Tus/README.md"],
+    "gateway": ["PROTOCOL.md", "ConversationLog/Redis/README.md", "Peers/README.md"],
+    "presence": ["Instances/README.md"],
+]
 
 func service(_ name: String, folder: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(
@@ -100,7 +104,7 @@ let package = Package(
         service("AuthService", folder: "auth", kit),
         service("FilesService", folder: "files", kit),
         service("PresenceService", folder: "presence", kit),
-        service("GatewayService", folder: "gateway", kit + ["WebSocket"]),
+        service("GatewayService", folder: "gateway", kit + ["Redis", "WebSocket"]),
         .executableTarget(
             name: "WebSocketEcho",
             dependencies: ["Core", "HTTP", "WebSocket", "Net", "Transport", "ServiceKit"],
@@ -134,7 +138,7 @@ let package = Package(
         tests("AuthServiceTests", kit + ["AuthService", "TestSupport"]),
         tests("FilesServiceTests", kit + ["FilesService", "TestSupport"]),
         tests("PresenceServiceTests", kit + ["PresenceService", "TestSupport"]),
-        tests("GatewayServiceTests", kit + ["WebSocket", "GatewayService", "TestSupport"]),
+        tests("GatewayServiceTests", kit + ["Redis", "WebSocket", "GatewayService", "TestSupport"]),
         tests("TidyTests", []),
     ]
 )

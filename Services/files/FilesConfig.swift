@@ -10,8 +10,8 @@ struct FilesConfig: Sendable {
 
     /// The directory of the blobs.
     let directory: String
-    /// The metadata's SQLite file.
-    let databasePath: String
+    /// Whether other instances have the directory too.
+    let sharing: BlobStore.Sharing
     let diskThreads: Int
     let limits: UploadLimits
     let uploadsMax: Int
@@ -21,10 +21,9 @@ struct FilesConfig: Sendable {
 
     init(_ settings: Settings) {
         let dataDirectory = settings[SettingsCatalogue.dataDirectory]
-        // With Redis as the store the metadata stay beside the blobs: the process that owns the one owns the other.
         switch settings[SettingsCatalogue.store] {
-        case .sqlite(let storeDirectory): databasePath = storeDirectory + "/files.sqlite"
-        case .redis: databasePath = dataDirectory + "/files.sqlite"
+        case .sqlite: sharing = .exclusive
+        case .redis: sharing = .instances
         }
         directory =
             settings.isGiven(SettingsCatalogue.filesDirectory)
@@ -34,5 +33,11 @@ struct FilesConfig: Sendable {
         uploadsMax = settings[SettingsCatalogue.filesUploadsMax]
         urlSecret = settings[SettingsCatalogue.filesURLSecret]
         urlLifetimeSeconds = settings[SettingsCatalogue.filesURLLifetime].components.seconds
+    }
+    /// What signs URLs: the secret, or the key in the directory of the blobs, made when it is missing.
+    ///
+    /// - Throws: `FilesError`.
+    func loadURLKey() throws -> [UInt8] {
+        try urlSecret.map { Array($0.utf8) } ?? SigningKey.load(directory + "/url.key", in: directory)
     }
 }

@@ -14,9 +14,14 @@ enum FilesMain {
             // 1. Configuration.
             let config = FilesConfig(process.settings)
             // 2. Store: opened, migrated and repaired before the port is bound.
-            let blobs = try BlobStore(directory: config.directory, threads: config.diskThreads)
-            let database = try await Database.open(
-                path: config.databasePath,
+            let blobs = try BlobStore(
+                directory: config.directory,
+                threads: config.diskThreads,
+                sharing: config.sharing
+            )
+            let database = try await process.openDatabase(
+                "files",
+                file: "files.sqlite",
                 migrations: SQLiteFileIndex.migrations,
                 ownership: .exclusiveOwner(advice: "Another files service runs on this file; stop it first.")
             )
@@ -26,7 +31,10 @@ enum FilesMain {
             let uploads = PartialUploads(files, index: index, slots: slots, log: process.log)
             await index.fillReserve()
             let collector = FileCollector(files, log: process.log, metrics: process.metrics)
-            try await StoreIdentity.check(index, blobs)
+            let urlKey = try await blobs.exclusively {
+                try await StoreIdentity.check(index, blobs)
+                return try config.loadURLKey()
+            }
             let findings = try await files.repair()
             collector.note(findings)
             let partialFindings = try await uploads.repair()
@@ -39,9 +47,6 @@ enum FilesMain {
                     "partial_uploads_removed": .int(partialFindings.uploadsRemoved),
                 ]
             )
-            let urlKey =
-                try config.urlSecret.map { Array($0.utf8) }
-                ?? SigningKey.load(config.directory + "/url.key", in: config.directory)
             // 3. Routes.
             let sessions = process.makeSessionVerifier()
             let authenticate: Authenticate = { request in

@@ -4,7 +4,7 @@ import WebSocket
 ///
 /// Each says when it is sent, and whether the client may connect again.
 enum CloseReason: CaseIterable {
-    /// 1001: this gateway is stopping. Reconnect at once, with the jitter that the reason gives.
+    /// 1001: this gateway is stopping. Reconnect after a random pause, of at most what the reason gives.
     case drain
     /// 1003: a binary message. Do not reconnect without mending the client.
     case binary
@@ -34,7 +34,7 @@ enum CloseReason: CaseIterable {
     /// The close frame's text, for people; at most 123 bytes.
     var text: String {
         switch self {
-        case .drain: "going away; reconnect"
+        case .drain: "going away; reconnect in 0-1000 ms"
         case .binary: "text frames only"
         case .badFrames: "too many refused frames"
         case .overload: "try again later"

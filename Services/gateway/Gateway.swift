@@ -13,6 +13,7 @@ final class Gateway: Sendable {
     let entrance: SessionEntrance
     let queue: QueueBoard
     let directory: UserDirectory
+    private let peers: PeerLink?
     private let bulletin = Mutex(PresenceBulletin())
     private let shards: [LoopBox]
     private let draining = Atomic(false)
@@ -28,18 +29,21 @@ final class Gateway: Sendable {
         queue = shared.queue
         directory = shared.directory
         entrance = shared.entrance
+        peers = shared.peers
         let tell = Tell()
         let boxes = loops.loops.enumerated().map { index, loop in
             let shard = GatewayShard(index: index, loop: loop, shared: shared) { tell.all($0, $1) }
             return LoopBox(loop: loop, shard: Handover(shard))
         }
         shards = boxes
-        tell.connect { userIDs, frame in
+        tell.connect { [peers] userIDs, frame in
             for box in boxes { box.loop.submit { box.shard.value.pass(frame, to: userIDs) } }
+            peers?.tell(userIDs, frame)
         }
         onEachLoop { shard in
             shard.startSweeping()
             shard.startExpiring()
+            shard.startReadingHeads()
         }
     }
 
@@ -77,6 +81,32 @@ final class Gateway: Sendable {
             }
         }
         onEachLoop { $0.committed(batches.value) }
+        // DESIGN R1: after the commit, and before this nobody looks up where its members are.
+        peers?.committed(batches.value)
+    }
+
+    /// Other gateways have committed entries for users here.
+    func hinted(_ hints: DeliveryHints) {
+        if !hints.entries.isEmpty { onEachLoop { $0.hinted(hints.entries) } }
+        if hints.readAll == true { onEachLoop { $0.readAllHeads() } }
+    }
+
+    /// Other gateways have frames for users here.
+    func notified(_ notices: [Notification]) {
+        onEachLoop { shard in
+            for notice in notices { shard.pass(notice.frame, to: notice.userIDs) }
+        }
+    }
+
+    /// Presence has answered the joins of these users' connections.
+    func joined(_ userIDs: [String]) {
+        if peers != nil { onEachLoop { $0.joined(userIDs) } }
+    }
+
+    /// The answer to a heartbeat, and when that was sent, at the earliest.
+    func heard(_ registration: GatewayRegistration, sentAt: Int64) {
+        guard let peers, peers.heard(registration, sentAt: sentAt) else { return }
+        onEachLoop { $0.readAllHeads() }
     }
 
     /// A session has ended, or was refreshed.
@@ -86,7 +116,10 @@ final class Gateway: Sendable {
     }
 
     /// Receipts that were stored; on the log's thread.
-    func moved(_ moves: [PositionMove]) { onEachLoop { $0.tell(moves) } }
+    func moved(_ moves: [PositionMove]) {
+        onEachLoop { $0.tell(moves) }
+        peers?.moved(moves)
+    }
 
     /// Presence news, for the next batch.
     func note(_ changes: [PresenceChange]) {

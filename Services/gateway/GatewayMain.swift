@@ -13,18 +13,12 @@ enum GatewayMain {
     static func main() async {
         await ServiceProcess.run("gateway") { process in
             // 1. Configuration.
-            let config = try GatewayConfig(process.settings)
+            let config = GatewayConfig(process.settings)
             let metrics = GatewayMetrics(process.metrics)
 
             // 2. Store: the log, opened and migrated before the port is bound. What it commits goes to the shards.
             let relay = CommitRelay(audit: MessageAudit(log: process.log, metrics: metrics))
-            let log = try SQLiteConversationLog(
-                directory: config.logDirectory,
-                intervalMilliseconds: config.commitIntervalMilliseconds,
-                log: process.log,
-                committed: { relay.committed($0) },
-                moved: { relay.moved($0) }
-            )
+            let log = try openLog(process, config, relay)
 
             // 3. The other services, the shards, the routes.
             let sessions = process.makeSessionVerifier()
@@ -32,7 +26,7 @@ enum GatewayMain {
             let parts = makeParts(process, config, metrics, log, directory, sessions)
             relay.connect(parts.gateway, parts.outbox)
             follow(process, config, parts, sessions)
-            let router = try makeRouter(process, config, parts, sessions, log, directory)
+            let router = try makeRouter(process, config, parts, sessions, log, directory, metrics)
 
             // 4. Serve until SIGTERM or SIGINT; then close the sockets, commit the rest, and end.
             let server = try process.listen(
@@ -46,6 +40,7 @@ enum GatewayMain {
             try await process.untilSignal(server) {
                 await parts.presence.drain()
                 await parts.gateway.drain(over: config.drainSpread)
+                await parts.peers?.flush(within: hintPatience)
                 await parts.presence.end()
             }
             await log.close()
@@ -55,12 +50,42 @@ enum GatewayMain {
 
     /// How long a stop waits for auth to take what it was not told yet.
     private static let auditPatience = Duration.seconds(2)
+    /// How long it waits for other gateways to be told of the last entries; then they find them when they hear that it
+    /// is gone.
+    private static let hintPatience = Duration.seconds(1)
+
+    /// The engine that the setting `store` chooses.
+    private static func openLog(
+        _ process: ServiceProcess,
+        _ config: GatewayConfig,
+        _ relay: CommitRelay
+    ) throws -> any ConversationLog {
+        switch config.store {
+        case .sqlite(let directory):
+            try SQLiteConversationLog(
+                directory: directory + "/gateway",
+                intervalMilliseconds: config.commitIntervalMilliseconds,
+                log: process.log,
+                committed: { relay.committed($0) },
+                moved: { relay.moved($0) }
+            )
+        case .redis(let url):
+            try RedisConversationLog(
+                url,
+                intervalMilliseconds: config.commitIntervalMilliseconds,
+                log: process.log,
+                committed: { relay.committed($0) },
+                moved: { relay.moved($0) }
+            )
+        }
+    }
 
     private struct Parts: Sendable {
         let gateway: Gateway
         let presence: PresenceLink
         let outbox: OutboxLink
         let audit: AuditLink
+        let peers: PeerLink?
     }
 
     private static func makeParts(
@@ -73,7 +98,8 @@ enum GatewayMain {
     ) -> Parts {
         let admission = AdmissionControl(
             connectionsMax: config.limits.connectionsMax,
-            perAddressMax: config.limits.connectionsPerAddressMax
+            perAddressMax: config.limits.connectionsPerAddressMax,
+            perSecond: config.handshakesPerSecond
         )
         let presenceClient = process.makeClient("presence", SettingsCatalogue.presenceURL)
         let presence = PresenceLink(
@@ -87,6 +113,7 @@ enum GatewayMain {
             log: process.log,
             metrics: metrics
         )
+        let peers = config.isLogShared ? makePeers(process, config, metrics, presenceClient) : nil
         let gateway = Gateway(
             loops: process.loops,
             shared: .init(
@@ -101,11 +128,29 @@ enum GatewayMain {
                 people: PresenceDirectory(presence: presenceClient),
                 queue: QueueBoard(),
                 entrance: SessionEntrance(sessions: sessions),
-                audit: audit
+                audit: audit,
+                peers: peers
             )
         )
-        let outbox = OutboxLink(log: log, presence: presenceClient, fileGrants: fileGrants) { gateway.tell($0) }
-        return Parts(gateway: gateway, presence: presence, outbox: outbox, audit: audit)
+        let outbox = OutboxLink(
+            log: log,
+            presence: presenceClient,
+            fileGrants: fileGrants,
+            isAlone: { peers?.isAlone ?? true },
+            onQueued: { gateway.tell($0) }
+        )
+        return Parts(gateway: gateway, presence: presence, outbox: outbox, audit: audit, peers: peers)
+    }
+
+    private static func makePeers(
+        _ process: ServiceProcess,
+        _ config: GatewayConfig,
+        _ metrics: GatewayMetrics,
+        _ presence: InternalClient
+    ) -> PeerLink {
+        PeerLink(gatewayID: config.gatewayID, presence: presence, metrics: metrics) {
+            process.makeClient("gateway", $0)
+        }
     }
 
     private static func makeRouter(
@@ -114,13 +159,15 @@ enum GatewayMain {
         _ parts: Parts,
         _ sessions: SessionVerifier,
         _ log: any ConversationLog,
-        _ directory: UserDirectory
+        _ directory: UserDirectory,
+        _ metrics: GatewayMetrics
     ) throws -> Router {
         var router = Router()
         router.mount(HandshakeRoute(gateway: parts.gateway, origins: OriginPolicy(process.settings)))
         router.mount(MessageRoutes(log: log, sessions: sessions, directory: directory, audit: parts.audit))
         router.mount(ConversationRoutes(log: log, outbox: parts.outbox, sessions: sessions))
         router.mount(try ConfigRoutes(process.settings, limits: config.limits))
+        router.mount(PeerRoutes(gateway: parts.gateway, metrics: metrics))
         return router
     }
 
@@ -138,6 +185,7 @@ enum GatewayMain {
         process.background("session_watch") { await watch.run(gateway) }
         process.background("audit") { await parts.audit.run() }
         process.background("outbox") { await outbox.run() }
+        if let peers = parts.peers { process.background("peers") { await peers.run() } }
         process.background("presence_news") { await gateway.publishNews(every: config.presenceInterval) }
         process.background("presence") {
             await parts.presence.run(
@@ -145,7 +193,9 @@ enum GatewayMain {
                     onChanges: { gateway.note($0) },
                     onDecisions: { outbox.append($0) },
                     onQueue: { gateway.tell($0) },
-                    onRefused: { users in gateway.onEachLoop { $0.close(users: users, .overload) } }
+                    onRefused: { users in gateway.onEachLoop { $0.close(users: users, .overload) } },
+                    onJoined: { gateway.joined($0) },
+                    onRegistered: { gateway.heard($0, sentAt: $1) }
                 )
             )
         }

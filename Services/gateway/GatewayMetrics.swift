@@ -13,6 +13,15 @@ struct GatewayMetrics: Sendable {
     private let failed: Counter
     private let deliveries: Counter
     private let auditsDropped: Counter
+    private let hintsOut: Counter
+    private let hintsIn: Counter
+    private let hintsWaiting: Gauge
+    private let lookUps: Counter
+    private let placesKnown: Counter
+    private let placesUnknown: Counter
+    private let noticesLost: Counter
+    private let headReads: Counter
+    private let hintReads: Counter
     private let refused: CounterFamily
     private let closings: CounterFamily
 
@@ -26,6 +35,24 @@ struct GatewayMetrics: Sendable {
         auditsDropped = metrics.counter(
             "gateway_audit_dropped_total",
             help: "Reads of conversations that auth was not told of."
+        )
+        hintsOut = metrics.counter("gateway_hints_sent_total", help: "Hints that other gateways have taken.")
+        hintsIn = metrics.counter("gateway_hints_received_total", help: "Hints of other gateways.")
+        hintsWaiting = metrics.gauge("gateway_hints_pending", help: "Hints that wait for presence or a gateway.")
+        lookUps = metrics.counter("gateway_locate_calls_total", help: "Questions to presence where users are.")
+        placesKnown = metrics.counter("gateway_locations_known_total", help: "Members whose place was known.")
+        placesUnknown = metrics.counter("gateway_locations_unknown_total", help: "Members who were looked up.")
+        noticesLost = metrics.counter(
+            "gateway_notices_dropped_total",
+            help: "Frames of the moment that did not reach another gateway."
+        )
+        headReads = metrics.counter(
+            "gateway_head_reads_total",
+            help: "Users whose heads were read for what another gateway may not have told."
+        )
+        hintReads = metrics.counter(
+            "gateway_hint_reads_total",
+            help: "Reads of conversations that other gateways hinted at."
         )
         refused = metrics.counters(
             "gateway_frames_refused_total",
@@ -55,6 +82,25 @@ struct GatewayMetrics: Sendable {
     func delivered(_ count: Int) { deliveries.increment(by: count) }
 
     func auditDropped(_ count: Int) { auditsDropped.increment(by: count) }
+
+    func hintsSent(_ count: Int) { hintsOut.increment(by: count) }
+
+    func hintsReceived(_ count: Int) { hintsIn.increment(by: count) }
+
+    func hintsPending(_ count: Int) { hintsWaiting.set(count) }
+
+    func lookUpSent() { lookUps.increment() }
+
+    func located(known: Int, unknown: Int) {
+        if known > 0 { placesKnown.increment(by: known) }
+        if unknown > 0 { placesUnknown.increment(by: unknown) }
+    }
+
+    func noticesDropped(_ count: Int) { noticesLost.increment(by: count) }
+
+    func headsRead() { headReads.increment() }
+
+    func hintRead() { hintReads.increment() }
 
     func frameRefused(_ code: ProblemCode) { refused.with(code.rawValue).increment() }
 

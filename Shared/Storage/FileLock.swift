@@ -5,33 +5,64 @@ import Glibc
 /// The kernel gives the lock up when the process ends, however it ends, so there is no stale lock to remove. A file
 /// beside the database, because SQLite's own locks would be lost when any descriptor of the database file is closed.
 package final class FileLock: Sendable {
+    /// Who else may have the lock.
+    package enum Mode: Sendable {
+        /// Nobody.
+        case exclusive
+        /// Others that take it in this mode.
+        case shared
+    }
+
+    /// Between two attempts to take it, in microseconds.
+    private static let pollInterval: UInt32 = 5000
+
     private let descriptor: Int32
 
     /// Takes the lock, or fails at once.
     ///
     /// - Parameters:
-    ///   - path: The database file.
+    ///   - path: The database file, or whatever else the lock is for.
+    ///   - mode: Who else may have it.
+    ///   - waitMax: How long the thread blocks for it.
     ///   - advice: A sentence for the operator who finds it owned: what to stop or to set.
     /// - Throws: `StorageError.owned` when another process, or another lock in this one, has it.
-    package init(protecting path: String, advice: String = "Stop it first.") throws {
+    package init(
+        protecting path: String,
+        mode: Mode = .exclusive,
+        waitMax: Duration = .zero,
+        advice: String = "Stop it first."
+    ) throws {
         let lockPath = path + ".lock"
         try FilePreparation.createPrivateFile(lockPath)
         descriptor = open(lockPath, O_RDWR | O_CLOEXEC)
         guard descriptor >= 0 else { throw StorageError.file(path: lockPath, call: "open", errno: errno) }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let code = errno
+        let code = Self.take(descriptor, mode, waitMax)
+        guard code == 0 else {
             let owner = code == EWOULDBLOCK ? Self.owner(descriptor) : nil
             close(descriptor)
             guard code == EWOULDBLOCK else { throw StorageError.file(path: lockPath, call: "flock", errno: code) }
             throw StorageError.owned(path: path, owner: owner, advice: advice)
         }
-        let text = Array("\(getpid())\n".utf8)
+        let text = mode == .exclusive ? Array("\(getpid())\n".utf8) : []
         // For people only: a failure changes nothing about the lock.
         _ = ftruncate(descriptor, 0)
         _ = pwrite(descriptor, text, text.count, 0)
     }
 
     deinit { close(descriptor) }
+
+    /// - Returns: 0, or what kept it from being taken.
+    private static func take(_ descriptor: Int32, _ mode: Mode, _ waitMax: Duration) -> Int32 {
+        let deadline = ContinuousClock.now + waitMax
+        let operation = (mode == .exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB
+        while flock(descriptor, operation) != 0 {
+            let code = errno
+            if code == EINTR { continue }
+            guard code == EWOULDBLOCK, ContinuousClock.now < deadline else { return code }
+            usleep(pollInterval)
+        }
+        return 0
+    }
 
     private static func owner(_ descriptor: Int32) -> Int32? {
         var bytes = [UInt8](repeating: 0, count: 16)

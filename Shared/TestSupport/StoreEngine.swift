@@ -1,6 +1,6 @@
 import Glibc
 import Net
-import Redis
+package import Redis
 import RedisStorage
 package import Storage
 
@@ -22,17 +22,35 @@ package enum StoreEngine {
         )
     }
 
+    /// A part of the run's Redis for a message log: the same for the same path, of which there are some thousands.
+    package static func redis(for path: String) async throws -> RedisURL {
+        try await SharedServer.only.database(path)
+    }
+
     /// One server for the whole run.
     private actor SharedServer {
         static let only = SharedServer()
         private var server: RedisServer?
         private var client: RedisClient?
         private var starting: Task<(RedisServer, RedisClient), any Error>?
+        private var databases: [String: Int] = [:]
+
+        func database(_ path: String) async throws -> RedisURL {
+            let endpoint = try await start().0.endpoint
+            // The first one is for change logs.
+            let number = databases[path] ?? databases.count + 1
+            databases[path] = number
+            return try RedisURL("redis://\(endpoint)/\(number)")
+        }
 
         func log(name: String) async throws -> RedisChangeLog {
+            RedisChangeLog(name: name, client: try await start().1)
+        }
+
+        private func start() async throws -> (RedisServer, RedisClient) {
             if starting == nil {
                 starting = Task {
-                    let server = try await RedisServer()
+                    let server = try await RedisServer(["--databases", "10000"])
                     let client = RedisClient(
                         RedisURL(server.endpoint),
                         loop: try EventLoopGroup(count: 1).next(),
@@ -43,7 +61,7 @@ package enum StoreEngine {
             }
             guard let started = try await starting?.value else { throw RedisServer.Failure.silent("") }
             (server, client) = started
-            return RedisChangeLog(name: name, client: started.1)
+            return started
         }
     }
 }

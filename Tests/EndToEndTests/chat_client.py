@@ -10,11 +10,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 
-def address(port, user_id=None, session_id=None, user_type=None, query=None):
-    """Where a user's WebSocket is opened."""
+def address(port, user_id=None, session_id=None, user_type=None, query=None, base=None):
+    """Where a user's WebSocket is opened; `base` is another edge's `wss://host:port`."""
     fields = {"user_id": user_id, "session_id": session_id, "user_type": user_type, **(query or {})}
     text = urlencode({name: value for name, value in fields.items() if value is not None})
-    return f"ws://127.0.0.1:{port}/ws" + (f"?{text}" if text else "")
+    return f"{base or f'ws://127.0.0.1:{port}'}/ws" + (f"?{text}" if text else "")
 
 # What has a `seq`: the entries of a conversation's log.
 ENTRY_TYPES = {"Chat", "Recall", "AgentAssigned", "Transferred", "ConversationClosed"}
@@ -92,9 +92,11 @@ class Connection:
 class Chat(Connection):
     """The client of Python's `websockets`."""
 
-    def __init__(self, port, user_id=None, session_id=None, user_type=None, headers=None, query=None, **options):
+    def __init__(
+        self, port, user_id=None, session_id=None, user_type=None, headers=None, query=None, base=None, **options
+    ):
         super().__init__()
-        self.url = address(port, user_id, session_id, user_type, query)
+        self.url = address(port, user_id, session_id, user_type, query, base)
         options.setdefault("open_timeout", 10)
         options.setdefault("max_queue", None)
         self.socket = connect(

@@ -13,7 +13,7 @@ class FileStore:
     def __init__(self, directory, database):
         root = pathlib.Path(directory)
         self.blobs = {path.name: path for path in (root / "blobs").glob("??/*")}
-        self.temporary = sorted(path.name for path in (root / "temporary").iterdir())
+        self.temporary = sorted(path.name for name in ("temporary", "trash") for path in (root / name).iterdir())
         self.partial = {path.name: path for path in (root / "uploads").iterdir()}
         connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)
         connection.row_factory = sqlite3.Row

@@ -40,11 +40,14 @@ def handshake(port, login, headers=()):
 
 
 class RawSocket:
-    def __init__(self, port, login, early=b"", receive_buffer=None, headers=(), timeout=10):
+    def __init__(self, port, login, early=b"", receive_buffer=None, headers=(), timeout=10, source=None):
+        """`source` is the client's own address."""
         self.socket = socket.socket()
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
+        if source is not None:
+            self.socket.bind((source, 0))
         self.socket.connect(("127.0.0.1", port))
         self.socket.sendall(handshake(port, login, headers) + early)
         self.buffer = b""

@@ -54,6 +54,14 @@ def free_ports(count):
     return ports
 
 
+def nginx_command(directory):
+    """The command that runs nginx by `directory/nginx.conf`."""
+    return [
+        shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/sbin") or "nginx",
+        "-g", "daemon off;", "-p", str(directory), "-c", str(directory / "nginx.conf"), "-e", "stderr",
+    ]
+
+
 class Process:
     """One process that the test may stop, kill and start again."""
 
@@ -111,9 +119,9 @@ class Process:
 
 
 @contextlib.contextmanager
-def stack_with(settings):
+def stack_with(settings, **options):
     """A stack of its own for one test or a few; at its end everything stops cleanly and nothing secret was logged."""
-    one = Stack(settings)
+    one = Stack(settings, **options)
     try:
         yield one.start()
         statuses = one.stop()
@@ -127,13 +135,17 @@ def stack_with(settings):
 
 
 class Stack:
-    def __init__(self, settings=None, environment=None, demo_users=True):
-        self.demo_users = demo_users
+    def __init__(self, settings=None, environment=None, demo_users=True, gateways=1, edge=None):
+        """`edge` has variables of the edge's templates; `{port}` in them is the edge's port."""
+        self.demo_users, self.edge = demo_users, edge or {}
+        # The first is called as with one alone, the others `gateway-1` and so on.
+        self.gateways = ("gateway", *(f"gateway-{number}" for number in range(1, gateways)))
+        self.services = (*SERVICES, *self.gateways[1:])
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="support-chat-test-"))
         # Workers of an nginx that was started by root have another user.
         self.directory.chmod(0o755)
         self.secrets = set()
-        names = (*SERVICES, "edge")
+        names = (*self.services, "edge")
         self.ports = dict(zip(names, free_ports(len(names))))
         self.port = self.ports["edge"]
         self.token = secrets.token_hex(32)
@@ -146,7 +158,7 @@ class Stack:
             if name.split("_")[0] not in SECTIONS
         }
         self.environment.update(environment or {})
-        self.processes = {name: self._service(name) for name in SERVICES}
+        self.processes = {name: self._service(name) for name in self.services}
         self.processes["nginx"] = self._nginx()
 
     def __getattr__(self, name):
@@ -179,9 +191,37 @@ class Stack:
 
     def _service(self, name):
         port = self.ports[name]
+        program, environment = name, self.environment
+        if name in self.gateways[1:]:
+            program, environment = "gateway", {**environment, "GATEWAY_LISTEN": f"127.0.0.1:{port}"}
         return Process(
-            name, [str(binaries() / name), "--config", str(self.config)], str(self.directory / f"{name}.log"),
-            self.environment, lambda: request(port, "GET", "/readyz", timeout=2).status == 200,
+            name, [str(binaries() / program), "--config", str(self.config)], str(self.directory / f"{name}.log"),
+            environment, lambda: request(port, "GET", "/readyz", timeout=2).status == 200,
+        )
+
+    @staticmethod
+    def edge_user():
+        """The directive with which an nginx started by root gives up being that."""
+        return "user www-data;" if os.geteuid() == 0 else ""
+
+    def _render(self):
+        variables = {
+            "EDGE_LISTEN": f"listen 127.0.0.1:{self.port};",
+            "EDGE_USER": self.edge_user(),
+            "EDGE_WORKER_CONNECTIONS": "4096",
+            "WEB_ROOT": str(self.directory / "web"),
+            **{f"{name.upper()}_SERVERS": f"server 127.0.0.1:{self.ports[name]};" for name in SERVICES},
+            "GATEWAY_SERVERS": " ".join(f"server 127.0.0.1:{self.ports[name]};" for name in self.gateways),
+            # Its body limits are made from those of files.
+            **{
+                name.upper().replace(".", "_"): str(self.settings[name])
+                for name in ("files.file_bytes_max", "files.base64_bytes_max") if name in self.settings
+            },
+            **{name: value.format(port=self.port) for name, value in self.edge.items()},
+        }
+        subprocess.run(
+            [str(ROOT / "deploy/nginx/render"), str(self.directory / "nginx")], check=True,
+            env={**self.environment, **variables},
         )
 
     def _nginx(self):
@@ -189,28 +229,11 @@ class Stack:
         site = self.directory / "web"
         shutil.copytree(ROOT / "deploy/web", site)
         (site / "app.js").write_text("// " + "x" * 2000 + "\n")
-        variables = {
-            "EDGE_LISTEN": f"listen 127.0.0.1:{self.port};",
-            "EDGE_USER": "user www-data;" if os.geteuid() == 0 else "",
-            "EDGE_WORKER_CONNECTIONS": "4096",
-            "WEB_ROOT": str(site),
-            **{f"{name.upper()}_SERVERS": f"server 127.0.0.1:{self.ports[name]};" for name in SERVICES},
-            # Its body limits are made from those of files.
-            **{
-                name.upper().replace(".", "_"): str(self.settings[name])
-                for name in ("files.file_bytes_max", "files.base64_bytes_max") if name in self.settings
-            },
-        }
-        subprocess.run(
-            [str(ROOT / "deploy/nginx/render"), str(edge)], check=True, env={**self.environment, **variables}
-        )
-        command = [
-            shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/sbin") or "nginx",
-            "-g", "daemon off;", "-p", str(edge), "-c", str(edge / "nginx.conf"), "-e", "stderr",
-        ]
+        self._render()
         return Process(
-            "nginx", command, str(self.directory / "nginx.log"), self.environment,
-            lambda: request(self.port, "GET", "/", timeout=2).status == 200,
+            "nginx", nginx_command(edge), str(self.directory / "nginx.log"), self.environment,
+            # With TLS it leads away from here.
+            lambda: request(self.port, "GET", "/", timeout=2).status in (200, 308),
         )
 
     def run(self, service, *arguments, check=True):
@@ -224,9 +247,9 @@ class Stack:
         if self.demo_users:
             self.run("auth", "create-demo-users")
             self.secrets.update(password for password, _ in DEMO.values() if len(password) > 8)
-        for name in SERVICES:
+        for name in self.services:
             self.processes[name].start(wait=False)
-        for name in SERVICES:
+        for name in self.services:
             self.processes[name].wait_ready()
         self.processes["nginx"].start()
         return self

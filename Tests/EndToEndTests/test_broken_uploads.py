@@ -24,7 +24,7 @@ DOORS = ("edge", "files")
 def stack():
     """With an edge that waits one second for the next bytes of a body; 30 s are long in a test."""
     one = Stack()
-    edge = one.directory / "nginx/nginx.conf"
+    edge = one.directory / "nginx/edge/site.conf"
     text, count = re.subn(r"client_body_timeout \d+s;", "client_body_timeout 1s;", edge.read_text())
     assert count == 1
     edge.write_text(text)

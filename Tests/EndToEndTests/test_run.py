@@ -1,5 +1,6 @@
 """`make run` itself, on ports of its own, with the executables already built."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -8,15 +9,17 @@ import time
 
 import pytest
 
+from chat_client import Chat
 from http_client import request
 from stack import ROOT, SERVICES, binaries, free_ports
 from waiting import until
 
 
 def environment(tmp_path, **more):
-    ports = free_ports(5)
+    ports = free_ports(6)
     variables = {
         **os.environ, "BIN_DIR": str(binaries()), "DATA_DIR": str(tmp_path / "data"), "PORT": str(ports[4]),
+        "REDIS_LISTEN": f"127.0.0.1:{ports[5]}",
         **{f"{name.upper()}_LISTEN": f"127.0.0.1:{port}" for name, port in zip(SERVICES, ports)},
     }
     variables.update(more)
@@ -121,6 +124,37 @@ def test_a_service_that_dies_is_reported_and_started_again(run):
     assert run.end() == 0
 
 
+@pytest.mark.parametrize("run", [{"GATEWAYS": "3"}], indirect=True)
+def test_several_gateways_on_a_redis_of_their_own(run):
+    run.ready()
+    login = request(run.port, "POST", "/auth/login", json={"username": "user123", "password": "password123"}).json
+    base = int(run.environment["GATEWAY_LISTEN"].rsplit(":", 1)[1])
+    ports = [base, base + 10, base + 20]
+    members = {name: login[name] for name in ("user_id", "session_id", "user_type")}
+    with contextlib.ExitStack() as everything:
+        # One device at each; what one says the others hear.
+        first, *others = [everything.enter_context(Chat(port, **members)) for port in ports]
+        for chat in (first, *others):
+            chat.expect("Welcome")
+        first.send({"type": "Chat", "content": "to all", "to_user_id": "support001", "client_id": "1"})
+        first.expect("Ack", client_id="1")
+        for chat in others:
+            assert chat.expect("Chat")["content"] == "to all"
+    data = pathlib.Path(run.environment["DATA_DIR"])
+    assert (data / "redis/appendonlydir").is_dir() and not (data / "auth.db").exists()
+    # Whoever dies comes back, Redis too, with what it was told.
+    (redis,) = [pid for (pid, _), command in run.family().items() if "redis-server" in command]
+    os.kill(redis, signal.SIGKILL)
+    until(lambda: "redis ended with status 137" in run.errors.read_text(), "the report")
+    path = "/api/messages?with=support001"
+    until(
+        lambda: "to all" in str(request(run.port, "GET", path, session=login["session_id"]).json["messages"]),
+        "the history is back", timeout=30,
+    )
+    assert run.end() == 0
+    assert run.family() == {}
+
+
 @pytest.mark.parametrize("run", [{"HOST": "0.0.0.0"}], indirect=True)
 def test_with_a_host_the_demo_passwords_are_random_and_printed(run):
     run.ready()
@@ -155,7 +189,8 @@ def test_a_port_in_use_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("variable,value", [
-    ("PORT", "x"), ("PORT", "70000"), ("GATEWAYS", "2"), ("WEB_ROOT", "/nowhere"),
+    ("PORT", "x"), ("PORT", "70000"), ("GATEWAYS", "0"), ("GATEWAYS", "33"), ("WEB_ROOT", "/nowhere"),
+    ("TRUSTED_PROXIES", "localhost"),
 ])
 def test_bad_arguments_are_named(tmp_path, variable, value):
     result = subprocess.run(

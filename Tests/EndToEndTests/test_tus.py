@@ -192,7 +192,7 @@ def test_a_client_that_comes_back_need_not_wait_for_its_dead_connection(stack, s
 
 def test_the_edge_gives_up_a_silent_client_before_files_does():
     # The edge closes without an answer, after which clients go on; a 408 they would take for the end.
-    edge = re.search(r"client_body_timeout (\d+)s;", (ROOT / "deploy/nginx/nginx.conf.template").read_text())
+    edge = re.search(r"client_body_timeout (\d+)s;", (ROOT / "deploy/nginx/edge/site.conf.template").read_text())
     files = re.search(
         r"bodyIdleTimeout = Duration\.seconds\((\d+)\)", (ROOT / "Services/files/FilesConfig.swift").read_text()
     )

@@ -12,44 +12,6 @@ import Testing
 
 @Suite("File store: collection while it is used")
 struct FileCollectionTests {
-    /// The index, with something that happens around each look at a shard, or before a record is stored.
-    private struct WatchedIndex: FileIndex {
-        let base: any FileIndex
-        var beforeLook: @Sendable (_ prefix: String) async throws -> Void = { _ in }
-        var afterLook: @Sendable (_ prefix: String) async throws -> Void = { _ in }
-        var beforeInsertion: @Sendable (_ record: FileRecord) async throws -> Void = { _ in }
-
-        func insert(_ record: FileRecord, within limits: UploadLimits) async throws {
-            try await beforeInsertion(record)
-            try await base.insert(record, within: limits)
-        }
-
-        func usage(of userID: String) async throws -> FileUsage { try await base.usage(of: userID) }
-
-        func lookUp(_ id: String, grantedTo userID: String) async throws -> (record: FileRecord, isGranted: Bool)? {
-            try await base.lookUp(id, grantedTo: userID)
-        }
-
-        func grant(_ id: String, to userIDs: [String], source: String) async throws -> Bool {
-            try await base.grant(id, to: userIDs, source: source)
-        }
-
-        func revoke(_ id: String, source: String) async throws { try await base.revoke(id, source: source) }
-
-        func remove(_ id: String) async throws -> Bool? { try await base.remove(id) }
-
-        func isReferenced(sha256: String) async throws -> Bool { try await base.isReferenced(sha256: sha256) }
-
-        func blobs(prefix: String) async throws -> Set<String> {
-            try await beforeLook(prefix)
-            let blobs = try await base.blobs(prefix: prefix)
-            try await afterLook(prefix)
-            return blobs
-        }
-
-        func ping() async throws { try await base.ping() }
-    }
-
     private let manual = ManualClock()
     /// No blob is too young for it.
     private let future = Timestamp.now().advanced(byMilliseconds: 3_600_000)
@@ -120,7 +82,7 @@ struct FileCollectionTests {
     func missing() async throws {
         let fixture = try await FilesFixture()
         let document = try await fixture.stored(jpeg)
-        try await fixture.store.blobs.remove(sha256: document.sha256)
+        #expect(unlink(fixture.path(ofBlob: document.sha256)) == 0)
         let metrics = Metrics(includesProcess: false)
         let collector = collector(fixture.store, metrics: metrics)
         #expect(try await collector.collect().missing == [document.sha256])

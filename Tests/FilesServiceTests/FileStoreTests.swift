@@ -32,7 +32,7 @@ struct FileStoreTests {
     func missingBlob() async throws {
         let fixture = try await FilesFixture()
         let document = try await fixture.stored(jpeg)
-        try await fixture.store.blobs.remove(sha256: document.sha256)
+        #expect(unlink(fixture.path(ofBlob: document.sha256)) == 0)
         #expect(try await fixture.store.repair().missing == [document.sha256])
         let response = await fixture.send(.get, document.url)
         #expect(response.status == 500)
@@ -69,22 +69,26 @@ struct FileStoreTests {
     func migrations() async throws {
         for version in 1...SQLiteFileIndex.migrations.count {
             let directory = try TemporaryDirectory()
-            let connection = try Connection(path: directory.file("files.sqlite"))
-            try Migrator(Array(SQLiteFileIndex.migrations.prefix(version))).migrate(connection)
+            let earlier = try await StoreEngine.open(
+                directory.file("files.sqlite"),
+                migrations: Array(SQLiteFileIndex.migrations.prefix(version))
+            )
             let id = FileRecord.makeID()
-            try connection.run(
-                """
-                INSERT INTO file (file_id, sha256, size, file_name, content_type, uploader_id, created_at)
-                VALUES (?, 'ab', 1, 'a', 'text/plain', 'anna', 1)
-                """,
-                id
-            )
-            let columns = version == 1 ? "file_id, user_id" : "file_id, user_id, source"
-            try connection.run(
-                "INSERT INTO file_grant (\(columns)) VALUES (?, 'ben'\(version == 1 ? "" : ", ''"))",
-                id
-            )
-            connection.close()
+            try await earlier.write { db in
+                try db.run(
+                    """
+                    INSERT INTO file (file_id, sha256, size, file_name, content_type, uploader_id, created_at)
+                    VALUES (?, 'ab', 1, 'a', 'text/plain', 'anna', 1)
+                    """,
+                    id
+                )
+                let columns = version == 1 ? "file_id, user_id" : "file_id, user_id, source"
+                try db.run(
+                    "INSERT INTO file_grant (\(columns)) VALUES (?, 'ben'\(version == 1 ? "" : ", ''"))",
+                    id
+                )
+            }
+            await earlier.close()
             let index = try await FilesFixture(in: directory).store.index
             #expect(try await index.lookUp(id, grantedTo: "ben")?.isGranted == true)
             #expect(try await index.lookUp(id, grantedTo: "carl")?.isGranted == false)

@@ -6,15 +6,14 @@ import Testing
 
 @Suite("Files settings")
 struct FilesConfigTests {
-    @Test("blobs and metadata lie under data_dir unless a directory of their own is given")
+    @Test("blobs lie under data_dir unless a directory of their own is given, which instances on one Redis share")
     func directories() throws {
         let plain = FilesConfig(try .development(["data_dir": "/srv/chat", "store": "sqlite:/srv/db"]))
-        #expect(plain.directory == "/srv/chat/files")
-        #expect(plain.databasePath == "/srv/db/files.sqlite")
+        #expect(plain.directory == "/srv/chat/files" && plain.sharing == .exclusive)
         let own = FilesConfig(try .development(["files.directory": "/blobs", "data_dir": "/srv/chat"]))
         #expect(own.directory == "/blobs")
         let redis = FilesConfig(try .development(["store": "redis://localhost:6379", "data_dir": "/srv/chat"]))
-        #expect(redis.databasePath == "/srv/chat/files.sqlite")
+        #expect(redis.directory == "/srv/chat/files" && redis.sharing == .instances)
     }
 
     @Test("the default limit is 50 MiB, and the server lets its base64 pass")

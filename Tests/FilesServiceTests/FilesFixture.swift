@@ -31,15 +31,14 @@ struct FilesFixture {
         totalMax: Int = 8,
         clock: FilesClock = FilesClock(),
         in directory: TemporaryDirectory? = nil,
+        sharing: BlobStore.Sharing = .exclusive,
+        log changes: (any ChangeLog)? = nil,
         limits adjust: (inout UploadLimits) -> Void = { _ in }
     ) async throws {
         self.directory = try directory ?? TemporaryDirectory()
         let log = Log(service: "files", level: .error)
-        database = try await Database.open(
-            path: self.directory.file("files.sqlite"),
-            migrations: SQLiteFileIndex.migrations
-        )
-        let blobs = try BlobStore(directory: self.directory.file("store"), threads: 2)
+        database = try await Self.open(self.directory, changes)
+        let blobs = try BlobStore(directory: self.directory.file("store"), threads: 2, sharing: sharing)
         var limits = UploadLimits(try .development())
         limits.base64BytesMax = base64BytesMax
         limits.fileBytesMax = fileBytesMax
@@ -70,6 +69,17 @@ struct FilesFixture {
         router.mount(MetadataRoutes(store, authenticate: authenticate, log: log))
         router.mount(InternalRoutes(store))
         self.router = router
+    }
+
+    private static func open(_ directory: TemporaryDirectory, _ log: (any ChangeLog)?) async throws -> Database {
+        let migrations = SQLiteFileIndex.migrations
+        guard let log else { return try await StoreEngine.open(directory.file("files.sqlite"), migrations: migrations) }
+        return try await Database.openCopy(
+            in: directory.file("copies"),
+            name: "files",
+            migrations: migrations,
+            log: log
+        )
     }
 
     func send(

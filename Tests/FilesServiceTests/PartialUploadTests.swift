@@ -61,7 +61,7 @@ struct PartialUploadTests {
                 verifiedLength: 50_000
             )
             let file = fixture.uploads.table.file(id(path))
-            _ = try await file.open(verifiedLength: nil)
+            #expect(try await file.hold())
             try await file.append([UInt8](repeating: 0, count: 70_000))
             await fixture.database.close()
         }
@@ -287,6 +287,7 @@ struct PartialUploadTests {
     func offsetMeanwhile() async throws {
         // Where fsync fails.
         let file = PartialFile(path: "/dev/null", executor: QueueExecutor(label: "offset"))
+        #expect(try await file.hold())
         #expect(try await file.open(verifiedLength: nil) == 0)
         try await file.append(noise(10))
         #expect(try await file.offset() == 10)

@@ -109,17 +109,21 @@ struct QuotaTests {
     @Test("files from before there were quotas count")
     func migrated() async throws {
         let directory = try TemporaryDirectory()
-        let connection = try Connection(path: directory.file("files.sqlite"))
-        try Migrator(Array(SQLiteFileIndex.migrations.prefix(2))).migrate(connection)
-        for (user, size) in [("anna", 400), ("anna", 500), ("ben", 1)] {
-            try connection.run(
-                "INSERT INTO file VALUES (?, 'ab', ?, 'a', 'text/plain', ?, 1)",
-                FileRecord.makeID(),
-                size,
-                user
-            )
+        let earlier = try await StoreEngine.open(
+            directory.file("files.sqlite"),
+            migrations: Array(SQLiteFileIndex.migrations.prefix(2))
+        )
+        try await earlier.write { db in
+            for (user, size) in [("anna", 400), ("anna", 500), ("ben", 1)] {
+                try db.run(
+                    "INSERT INTO file VALUES (?, 'ab', ?, 'a', 'text/plain', ?, 1)",
+                    FileRecord.makeID(),
+                    size,
+                    user
+                )
+            }
         }
-        connection.close()
+        await earlier.close()
         let index = try await FilesFixture(in: directory).store.index
         #expect(try await index.usage(of: "anna") == FileUsage(files: 2, bytes: 900))
         #expect(try await index.usage(of: "ben") == FileUsage(files: 1, bytes: 1))

@@ -8,7 +8,7 @@ import Testing
 struct StoreIdentityTests {
     private func index(_ fixture: FilesFixture, _ name: String) async throws -> SQLiteFileIndex {
         let path = fixture.directory.file(name)
-        return SQLiteFileIndex(try await Database.open(path: path, migrations: SQLiteFileIndex.migrations))
+        return SQLiteFileIndex(try await StoreEngine.open(path, migrations: SQLiteFileIndex.migrations))
     }
 
     private func mismatch(_ index: SQLiteFileIndex, _ blobs: BlobStore) -> StoreIdentity.Mismatch {

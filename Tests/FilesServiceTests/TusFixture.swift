@@ -129,14 +129,21 @@ struct CrashingIndex: PartialUploadIndex {
         try await run { try await base.update(id, expiresAt: expiresAt, verifiedLength: verifiedLength) }
     }
 
-    func complete(_ record: FileRecord, within limits: UploadLimits, expiresAt: Timestamp) async throws {
+    func complete(
+        _ record: FileRecord,
+        within limits: UploadLimits,
+        expiresAt: Timestamp,
+        removals: Int
+    ) async throws {
         hasCrashed.isSet.store(true, ordering: .relaxed)
         throw Crash()
     }
 
-    func markRemoved(_ id: String) async throws { try await run { try await base.markRemoved(id) } }
+    func markRemoved(_ id: String, at time: Timestamp) async throws -> Bool {
+        try await run { try await base.markRemoved(id, at: time) }
+    }
 
-    func removeUpload(_ id: String) async throws { try await run { try await base.removeUpload(id) } }
+    func removeUpload(_ id: String) async throws -> Bool { try await run { try await base.removeUpload(id) } }
 
     func expiredUploads(at time: Timestamp, countMax: Int) async throws -> [String] {
         try await run { try await base.expiredUploads(at: time, countMax: countMax) }

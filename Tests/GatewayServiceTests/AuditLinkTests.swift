@@ -71,7 +71,7 @@ struct AuditLinkTests {
 
     init() async throws {
         directory = try TemporaryDirectory()
-        fixture = try GatewayFixture(directory.path)
+        fixture = try await GatewayFixture(directory.path)
         await fixture.followSessions()
     }
 

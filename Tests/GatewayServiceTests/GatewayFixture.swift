@@ -22,7 +22,7 @@ final class GatewayFixture: Sendable {
     let audit: AuditLink
     private let watch: SessionWatch
     private let heard = HeardNumber()
-    let log: SQLiteConversationLog
+    let log: any ConversationLog
     let outbox: OutboxLink
     let gateway: Gateway
     private let process: ServiceProcess
@@ -110,7 +110,7 @@ final class GatewayFixture: Sendable {
     /// - Parameters:
     ///   - directory: Where the log lies, as an earlier one has left it.
     ///   - peers: Who is asked.
-    init(_ directory: String, _ peers: PeerStub = PeerStub()) throws {
+    init(_ directory: String, _ peers: PeerStub = PeerStub()) async throws {
         self.peers = peers
         let quiet = Log(service: "test", level: .error, descriptor: -1)
         process = try ServiceProcess(
@@ -122,10 +122,8 @@ final class GatewayFixture: Sendable {
         let relay = CommitRelay(audit: MessageAudit(log: quiet, metrics: metrics))
         let commits = Commits(relay)
         self.commits = commits
-        log = try SQLiteConversationLog(
-            directory: directory,
-            intervalMilliseconds: 0,
-            log: quiet,
+        log = try await StoreEngine.openLog(
+            directory,
             committed: { commits.committed($0) },
             moved: { relay.moved($0) }
         )

@@ -31,7 +31,7 @@ struct GatewayRulesTests {
 
     @Test("a repeat tells the others of an entry that they were never told of (R1)")
     func repeatedAfterCrash() async throws {
-        let fixture = try GatewayFixture(directory.path)
+        let fixture = try await GatewayFixture(directory.path)
         let support = try await fixture.device("a1")
         _ = try await support.frames(upTo: "Welcome")
         let first = try await fixture.device("u1")
@@ -55,7 +55,7 @@ struct GatewayRulesTests {
 
     @Test("an Ack waits for its place, a retry's too, before Sync and after (R7)")
     func acknowledgementPlaces() async throws {
-        let fixture = try GatewayFixture(directory.path)
+        let fixture = try await GatewayFixture(directory.path)
         let first = try await fixture.device("u1")
         for number in 1...2 {
             try await first.write("k\(number)")
@@ -83,7 +83,7 @@ struct GatewayRulesTests {
 
     @Test("an Ack whose place was read before the commit was told goes at once (R7)")
     func passedPlace() async throws {
-        let fixture = try GatewayFixture(directory.path)
+        let fixture = try await GatewayFixture(directory.path)
         let device = try await fixture.device("u1", awaitsSync: true)
         fixture.setWay(.held)
         try await device.write("k1")
@@ -97,7 +97,7 @@ struct GatewayRulesTests {
 
     @Test("a stop sends the Acks whose places do not come any more (R7, R14)")
     func drained() async throws {
-        let fixture = try GatewayFixture(directory.path)
+        let fixture = try await GatewayFixture(directory.path)
         let other = try await fixture.device("u1")
         let device = try await fixture.device("u1", awaitsSync: true)
         try await device.write("k1")
@@ -114,7 +114,7 @@ struct GatewayRulesTests {
 
     @Test("a decision offered again and again is one entry, and each offer is reported, after a crash too (R9)")
     func decisionOffered() async throws {
-        var fixture = try GatewayFixture(directory.path)
+        var fixture = try await GatewayFixture(directory.path)
         let peers = fixture.peers
         for round in 1...2 {
             fixture.outbox.append([decision(1)])
@@ -126,7 +126,7 @@ struct GatewayRulesTests {
         fixture.outbox.append([decision(2, .closed, agentID: nil)])
         #expect(try await eventually { try await fixture.entries(of: "c:u1").count == 2 })
         await fixture.close()
-        fixture = try GatewayFixture(directory.path, peers)
+        fixture = try await GatewayFixture(directory.path, peers)
         fixture.outbox.append([decision(2, .closed, agentID: nil)])
         #expect(await eventually { peers.answered.last == "logged r-2 2" })
         #expect(try await fixture.entries(of: "c:u1") == ["AgentAssigned", "ConversationClosed"])
@@ -136,7 +136,7 @@ struct GatewayRulesTests {
 
     @Test("what was decided by hand and could not be stored is refused, and reported by nobody (R8, R9)")
     func decisionNotStored() async throws {
-        var fixture = try GatewayFixture(directory.path)
+        var fixture = try await GatewayFixture(directory.path)
         let peers = fixture.peers
         peers.set { $0.decision = decision(1, .closed, agentID: nil) }
         let request = RoutingRequest(conversationID: "c:u1", requestedBy: "a1", isAdmin: false, seq: 0)
@@ -144,7 +144,7 @@ struct GatewayRulesTests {
         let outbox = fixture.outbox
         await #expect(throws: Problem.self) { try await outbox.decide(.close, request, requestID: nil) }
         await fixture.close()
-        fixture = try GatewayFixture(directory.path, peers)
+        fixture = try await GatewayFixture(directory.path, peers)
         try await fixture.outbox.decide(.close, request, requestID: nil)
         #expect(try await fixture.entries(of: "c:u1") == ["ConversationClosed"])
         #expect(await eventually { peers.answered.count == 3 })
@@ -156,7 +156,7 @@ struct GatewayRulesTests {
     func unroutedAfterCrash() async throws {
         let peers = PeerStub()
         peers.set { $0.isAway = true }
-        var fixture = try GatewayFixture(directory.path, peers)
+        var fixture = try await GatewayFixture(directory.path, peers)
         let first = try await fixture.device("u1")
         try await first.write("k1")
         _ = try await first.frames(upTo: "Ack 1")
@@ -173,7 +173,7 @@ struct GatewayRulesTests {
         await fixture.close()
 
         peers.set { $0 = .init() }
-        fixture = try GatewayFixture(directory.path, peers)
+        fixture = try await GatewayFixture(directory.path, peers)
         #expect(await eventually { Set(peers.answered) == ["route c:u1 1", "route c:u2 1"] })
         #expect(try await eventually { try await fixture.due().isEmpty })
         await fixture.close()
@@ -181,7 +181,7 @@ struct GatewayRulesTests {
 
     @Test("the decision that answers a request becomes an entry and is told (R9, R10)")
     func answeredByDecision() async throws {
-        let fixture = try GatewayFixture(directory.path)
+        let fixture = try await GatewayFixture(directory.path)
         fixture.peers.set { $0.decision = decision(1) }
         let support = try await fixture.device("a1")
         let device = try await fixture.device("u1")
@@ -202,12 +202,12 @@ struct GatewayRulesTests {
     func revokedAfterCrash() async throws {
         let peers = PeerStub()
         peers.set { $0.isAway = true }
-        var fixture = try GatewayFixture(directory.path, peers)
+        var fixture = try await GatewayFixture(directory.path, peers)
         fixture.setWay(.cut)
         fixture.log.append(Handover(AppendBatch([Draft(clientID: "k1", fileID: "f1"), .recall(1)])))
         #expect(try await eventually { try await fixture.due().count == 2 })
         await fixture.close()
-        fixture = try GatewayFixture(directory.path, peers)
+        fixture = try await GatewayFixture(directory.path, peers)
         let revoke = "revoke f1 of c:u1 u1 k1"
         #expect(await eventually { peers.asked.count { $0 == revoke } > 3 })
         #expect(try await fixture.due().count == 2)

@@ -3,6 +3,7 @@ import Foundation
 import Net
 import Storage
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import GatewayService
@@ -176,17 +177,52 @@ struct Page: Equatable {
     }
 }
 
-/// A log over a directory, asked and answered with `await`.
+extension StoreEngine {
+    /// Opens the log at `path`, or a further time what an earlier one has left there.
+    static func openLog(
+        _ path: String,
+        interval: Int = 0,
+        committed: @escaping LogCommitter.Committed,
+        moved: @escaping LogCommitter.Moved = { _ in }
+    ) async throws -> any ConversationLog {
+        let log = Log(service: "test", level: .error, descriptor: -1)
+        if isRedis {
+            let url = try await redis(for: path)
+            return try RedisConversationLog(
+                url,
+                intervalMilliseconds: interval,
+                log: log,
+                committed: committed,
+                moved: moved
+            )
+        }
+        return try SQLiteConversationLog(
+            directory: path,
+            intervalMilliseconds: interval,
+            log: log,
+            committed: committed,
+            moved: moved
+        )
+    }
+}
+
+/// A log, asked and answered with `await`.
 final class LogFixture {
-    let log: SQLiteConversationLog
+    let log: any ConversationLog
     let waiters = CommitWaiters()
 
-    init(_ directory: String, interval: Int = 0) throws {
+    /// Over the engine of the run.
+    init(_ directory: String, interval: Int = 0) async throws {
+        log = try await StoreEngine.openLog(directory, interval: interval, committed: waiters.committed)
+    }
+
+    /// Over SQLite, whatever the run is for.
+    init(sqlite directory: String, interval: Int = 0) throws {
         log = try SQLiteConversationLog(
             directory: directory,
             intervalMilliseconds: interval,
             log: Log(service: "test", level: .error),
-            committed: { [waiters] in waiters.committed($0) }
+            committed: waiters.committed
         )
     }
 

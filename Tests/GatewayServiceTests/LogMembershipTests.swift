@@ -15,9 +15,9 @@ struct LogMembershipTests {
     private func write(_ agent: String) -> Draft { Draft(sender: agent, addressee: "u1") }
 
     @Test("an entry goes to the members before and after it")
-    func audience() throws {
-        let bench = try LogBench(directory.path)
-        let committed = try bench.run([
+    func audience() async throws {
+        let bench = try await EngineBench(directory.path)
+        let committed = try await bench.run([
             Draft(addressee: nil), .system(.assigned(agentID: "a1")), Draft(addressee: nil), write("a2"),
             .system(.transferred(agentID: "a3")), write("a2"), .system(.closed(asked: 6)), Draft(addressee: nil),
         ])
@@ -30,57 +30,59 @@ struct LogMembershipTests {
     }
 
     @Test("who is no member any more is owed what came before, and nothing behind it", arguments: [true, false])
-    func owed(isReopened: Bool) throws {
-        var bench = try LogBench(directory.path)
-        try bench.run([
+    func owed(isReopened: Bool) async throws {
+        let bench = try await EngineBench(directory.path)
+        try await bench.run([
             Draft(addressee: nil), .system(.assigned(agentID: "a1")), write("a1"), .system(.transferred(agentID: "a2")),
             Draft(addressee: nil), write("a2"),
         ])
-        if isReopened { bench = try LogBench(directory.path) }
-        #expect(try bench.positions("a1") == ["c:u1": [0, 4]])
-        #expect(try bench.positions("a2") == ["c:u1": [0, 6]])
+        if isReopened { try await bench.reopen() }
+        #expect(try await bench.positions("a1") == ["c:u1": [0, 4]])
+        #expect(try await bench.positions("a2") == ["c:u1": [0, 6]])
         // As far as their membership went, whatever they say.
-        #expect(try bench.move(.delivered, "a1", 6)?.delivered == 4)
-        #expect(try bench.positions("a1") == [:])
-        #expect(try bench.positions("a1", naming: ["c:u1", "c:none", "c:u1"]) == ["c:u1": [4, 4]])
-        #expect(try bench.reader.position(of: "a1", in: "c:u1")?.head == 4)
-        #expect(try bench.reader.position(of: "a1", in: "c:u1")?.agentID == "a2")
-        #expect(try bench.positions("a9", naming: ["c:u1"]) == [:])
-        #expect(try bench.reader.members(of: "c:u1").sorted() == ["a2", "u1"])
-        #expect(try bench.reader.members(of: "c:none") == [])
+        #expect(try await bench.move(.delivered, "a1", 6)?.delivered == 4)
+        #expect(try await bench.positions("a1") == [:])
+        #expect(try await bench.positions("a1", naming: ["c:u1", "c:none", "c:u1"]) == ["c:u1": [4, 4]])
+        #expect(try await bench.position(of: "a1", in: "c:u1")?.head == 4)
+        #expect(try await bench.position(of: "a1", in: "c:u1")?.agentID == "a2")
+        #expect(try await bench.positions("a9", naming: ["c:u1"]) == [:])
+        #expect(try await bench.members(of: "c:u1").sorted() == ["a2", "u1"])
+        #expect(try await bench.members(of: "c:none") == [])
     }
 
     @Test("who returns goes on where they were, but not before the last closed")
-    func returning() throws {
-        let bench = try LogBench(directory.path)
-        try bench.run([Draft(addressee: nil), .system(.assigned(agentID: "a1")), write("a1")])
-        try bench.move(.read, "a1", 2)
-        try bench.run([.system(.transferred(agentID: "a2")), Draft(addressee: nil), write("a1")])
-        #expect(try bench.positions("a1") == ["c:u1": [2, 6]])
-        #expect(try bench.reader.position(of: "a2", in: "c:u1")?.delivered == 0)
-        try bench.run([.system(.closed(asked: 6)), Draft(addressee: "a3"), write("a1")])
-        #expect(try bench.positions("a1") == ["c:u1": [7, 9]])
-        #expect(try bench.positions("a3") == ["c:u1": [7, 9]])
-        #expect(try bench.positions("a2") == ["c:u1": [0, 7]])
-        #expect(try bench.positions("u1") == ["c:u1": [0, 9]])
+    func returning() async throws {
+        let bench = try await EngineBench(directory.path)
+        try await bench.run([Draft(addressee: nil), .system(.assigned(agentID: "a1")), write("a1")])
+        try await bench.move(.read, "a1", 2)
+        try await bench.run([.system(.transferred(agentID: "a2")), Draft(addressee: nil), write("a1")])
+        #expect(try await bench.positions("a1") == ["c:u1": [2, 6]])
+        #expect(try await bench.position(of: "a2", in: "c:u1")?.delivered == 0)
+        try await bench.run([.system(.closed(asked: 6)), Draft(addressee: "a3"), write("a1")])
+        #expect(try await bench.positions("a1") == ["c:u1": [7, 9]])
+        #expect(try await bench.positions("a3") == ["c:u1": [7, 9]])
+        #expect(try await bench.positions("a2") == ["c:u1": [0, 7]])
+        #expect(try await bench.positions("u1") == ["c:u1": [0, 9]])
     }
 
     @Test("a customer's message to nobody is to the agent assigned at that point", arguments: [true, false])
-    func completedText(isOneBatch: Bool) throws {
-        let bench = try LogBench(directory.path)
+    func completedText(isOneBatch: Bool) async throws {
+        let bench = try await EngineBench(directory.path)
         let drafts = [
             Draft(addressee: nil, clientID: "k1", content: "to_user_id"), .system(.assigned(agentID: "a1")),
             Draft(addressee: nil, clientID: "k2"), Draft(addressee: "a2", clientID: "k3"),
             .system(.transferred(agentID: nil)), Draft(addressee: nil, clientID: "k4"),
         ]
-        if isOneBatch { try bench.run(drafts) } else { for draft in drafts { try bench.run([draft]) } }
-        #expect(try bench.text(1).hasSuffix(#","client_id":"k1","to_user_id":null}"#))
-        #expect(try bench.text(3).hasSuffix(#","client_id":"k2","to_user_id":"a1"}"#))
-        #expect(try bench.text(4).contains(#","to_user_id":"a2","content_type""#))
-        #expect(try bench.text(6).hasSuffix(#","client_id":"k4","to_user_id":null}"#))
+        if isOneBatch { try await bench.run(drafts) } else { for draft in drafts { try await bench.run([draft]) } }
+        #expect(try await bench.text(1).hasSuffix(#","client_id":"k1","to_user_id":null}"#))
+        #expect(try await bench.text(3).hasSuffix(#","client_id":"k2","to_user_id":"a1"}"#))
+        #expect(try await bench.text(4).contains(#","to_user_id":"a2","content_type""#))
+        #expect(try await bench.text(6).hasSuffix(#","client_id":"k4","to_user_id":null}"#))
         // Being the implicit addressee makes nobody a member.
-        #expect(try bench.reader.members(of: "c:u1").sorted() == ["a2", "u1"])
-        #expect(try bench.run([Draft(addressee: nil, clientID: "k2")]).outcomes == [.repeated(3, content: "hello")])
+        #expect(try await bench.members(of: "c:u1").sorted() == ["a2", "u1"])
+        #expect(
+            try await bench.run([Draft(addressee: nil, clientID: "k2")]).outcomes == [.repeated(3, content: "hello")]
+        )
     }
 
     @Test("the completed text is what the batch delivers")

@@ -19,18 +19,18 @@ struct LogModelTests {
         let seed: UInt64
         let path: String
         var random: SeededGenerator
-        var bench: LogBench
+        let bench: EngineBench
         var model = LogModel()
         var step = 0
         private var sent: [Draft] = []
         /// The outbox's numbers by the model's ids.
         private var numbers: [Int: Int64] = [:]
 
-        init(seed: UInt64, path: String) throws {
+        init(seed: UInt64, path: String) async throws {
             self.seed = seed
             self.path = path
             random = SeededGenerator(seed: seed)
-            bench = try LogBench(path)
+            bench = try await EngineBench(path)
         }
 
         private var time: Timestamp { Timestamp(milliseconds: 1_768_903_200_000 + Int64(step) * 15_000) }
@@ -102,17 +102,17 @@ struct LogModelTests {
 
         // MARK: - Steps
 
-        mutating func run() throws {
+        mutating func run() async throws {
             step += 1
             switch random.next(below: 14) {
-            case 0: try bench.indexer.runOnce()
-            case 1: _ = bench.tail.beginIndexing()
-            case 2: bench = try LogBench(path)
-            default: try commit()
+            case 0: try bench.index()
+            case 1: bench.beginIndexing()
+            case 2: try await bench.reopen()
+            default: try await commit()
             }
         }
 
-        private mutating func commit() throws {
+        private mutating func commit() async throws {
             let drafts = (0..<random.next(below: 6)).map { _ in draft() }
             var settled: [Int] = []
             for item in model.outbox where random.oneIn(4) { settled.append(item.id) }
@@ -128,19 +128,22 @@ struct LogModelTests {
             }
             let settledNumbers = settled.compactMap { numbers[$0] }
             if random.oneIn(8) {
-                #expect(throws: LogBench.Refused.self, "\(place)") {
-                    try bench.run(drafts, settling: settledNumbers, receipts: receipts, isFailing: true)
+                await #expect(throws: LogBench.Refused.self, "\(place)") {
+                    try await bench.run(drafts, settling: settledNumbers, receipts: receipts, isFailing: true)
                 }
                 return
             }
-            let found = try bench.run(drafts, settling: settledNumbers, receipts: receipts)
+            let found = try await bench.run(drafts, settling: settledNumbers, receipts: receipts)
             model.beginCommit()
             let expected = drafts.map { model.append($0) }
             for id in settled where numbers[id] != nil { model.settle(id) }
             #expect(found.outcomes == expected.map(\.outcome), "\(place)")
             #expect(found.audiences == expected.map(\.audience), "\(place)")
-            #expect(found.due.map(\.work) == model.due.map(\.work), "\(place)")
-            for (item, due) in zip(model.due, found.due) {
+            // Of conversations beside each other the order is Redis's.
+            let due = found.due.sorted { "\($0.work)" < "\($1.work)" }
+            let expectedDue = model.due.sorted { "\($0.work)" < "\($1.work)" }
+            #expect(due.map(\.work) == expectedDue.map(\.work), "\(place)")
+            for (item, due) in zip(expectedDue, due) {
                 #expect(numbers[item.id] ?? due.number == due.number, "\(place)")
                 numbers[item.id] = due.number
             }
@@ -164,21 +167,23 @@ struct LogModelTests {
 
         // MARK: - Comparison
 
-        mutating func compare() throws {
-            let outbox = try bench.outbox()
-            #expect(outbox.map(\.work) == model.outbox.map(\.work), "\(place)")
-            #expect(outbox.map(\.number) == model.outbox.map { numbers[$0.id] ?? 0 }, "\(place)")
+        mutating func compare() async throws {
+            let outbox = try await bench.outbox()
+            #expect(outbox.map(\.number) == outbox.map(\.number).sorted(), "\(place)")
+            let found = Dictionary(uniqueKeysWithValues: outbox.map { ($0.number, $0.work) })
+            let expected = model.outbox.map { (numbers[$0.id] ?? 0, $0.work) }
+            #expect(found == Dictionary(uniqueKeysWithValues: expected), "\(place)")
             for (name, conversation) in model.conversations {
-                let page = try bench.read(name, .after(0))
+                let page = try await bench.read(name, .after(0))
                 #expect(page.sequences == Array(1..<conversation.entries.count + 1), "\(place)")
                 #expect(page.contents == conversation.entries.map { $0.content ?? "" }, "\(place)")
-                #expect(try bench.reader.members(of: name).sorted() == conversation.members, "\(place)")
+                #expect(try await bench.members(of: name).sorted() == conversation.members, "\(place)")
             }
-            for user in Self.users { try comparePositions(user) }
-            try compareLists()
+            for user in Self.users { try await comparePositions(user) }
+            try await compareLists()
         }
 
-        private func comparePositions(_ user: String) throws {
+        private func comparePositions(_ user: String) async throws {
             var all: [String: [Int]] = [:]
             var due: [String: [Int]] = [:]
             for (name, conversation) in model.conversations {
@@ -186,14 +191,14 @@ struct LogModelTests {
                 let position = [place.delivered, place.ended ?? conversation.entries.count]
                 all[name] = position
                 if place.ended.map({ place.delivered < $0 }) ?? true { due[name] = position }
-                let one = try bench.reader.position(of: user, in: name)
+                let one = try await bench.position(of: user, in: name)
                 #expect(one?.agentID == conversation.agent, "\(self.place)")
             }
-            #expect(try bench.positions(user) == due, "\(place)")
-            #expect(try bench.positions(user, naming: Self.names) == all, "\(place)")
+            #expect(try await bench.positions(user) == due, "\(place)")
+            #expect(try await bench.positions(user, naming: Self.names) == all, "\(place)")
         }
 
-        private mutating func compareLists() throws {
+        private mutating func compareLists() async throws {
             let user = pick(Self.users)
             let query = ConversationQuery(
                 user: user,
@@ -202,8 +207,12 @@ struct LogModelTests {
                 state: pick([nil, .open, .queued, .closed]),
                 limit: 10
             )
-            let page = try bench.reader.conversations(query)
-            #expect(page.conversations.map(\.conversationID) == model.listed(query), "\(place)")
+            let page = try await bench.conversations(query)
+            let listed = page.conversations.map(\.conversationID)
+            // Which of two conversations of one commit changes last is Redis's to say.
+            let isOrdered = !StoreEngine.isRedis
+            #expect(isOrdered ? listed == model.listed(query) : Set(listed) == Set(model.listed(query)), "\(place)")
+            #expect(Set(listed).count == listed.count, "\(place)")
             for summary in page.conversations {
                 let conversation = try #require(model.conversations[summary.conversationID])
                 #expect(summary.agentID == conversation.agent, "\(place)")
@@ -211,19 +220,23 @@ struct LogModelTests {
                 #expect(summary.head == conversation.entries.count, "\(place)")
                 #expect(summary.unread == model.unread(user, in: conversation), "\(place)")
                 let last = conversation.entries.lastIndex { $0.draft.kind == .chat }.map { $0 + 1 }
-                let text = try last.map { "{\"seq\":\($0)," + (try bench.text($0, of: summary.conversationID)) }
+                var text: String?
+                if let last { text = "{\"seq\":\(last)," + (try await bench.text(last, of: summary.conversationID)) }
                 #expect(summary.lastMessage == text, "\(place)")
             }
         }
     }
 
-    @Test("random messages, recalls, decisions, receipts, failures, index runs and restarts", arguments: 0..<8)
-    func simulation(round: Int) throws {
+    @Test(
+        "random messages, recalls, decisions, receipts, failures, index runs and restarts",
+        arguments: 0..<(StoreEngine.isRedis ? 3 : 8)
+    )
+    func simulation(round: Int) async throws {
         let seed = UInt64.random(in: 0 ... .max)
-        var simulation = try Simulation(seed: seed, path: directory.file("\(round)"))
+        var simulation = try await Simulation(seed: seed, path: directory.file("\(round)"))
         for _ in 0..<150 {
-            try simulation.run()
-            try simulation.compare()
+            try await simulation.run()
+            try await simulation.compare()
         }
     }
 }

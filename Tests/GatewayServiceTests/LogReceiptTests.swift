@@ -24,29 +24,29 @@ struct LogReceiptTests {
     }
 
     @Test("go forward only, to the head at most, and say what has moved")
-    func moves() throws {
-        let bench = try LogBench(directory.path)
-        try bench.run((0..<9).map { Draft(content: "\($0)") })
-        #expect(try bench.move(.delivered, "a1", 5) == move("a1", delivered: 5, read: nil))
-        #expect(try bench.move(.delivered, "a1", 5) == nil)
-        #expect(try bench.move(.delivered, "a1", 3) == nil)
-        #expect(try bench.move(.read, "a1", 4) == move("a1", delivered: nil, read: 4))
-        #expect(try bench.move(.read, "a1", 6) == move("a1", delivered: 6, read: 6))
-        #expect(try bench.move(.read, "a1", 2) == nil)
-        #expect(try bench.move(.delivered, "a1", 99) == move("a1", delivered: 9, read: nil))
-        #expect(try bench.move(.read, "u1", .max) == move("u1", delivered: 9, read: 9))
-        for sequence in [0, -1, Int.min] { #expect(try bench.move(.read, "a1", sequence) == nil) }
-        #expect(try bench.move(.read, "stranger", 5) == nil)
-        #expect(try bench.move(.read, "a1", 5, in: "c:none") == nil)
-        #expect(try bench.reader.number(of: "c:none") == nil)
-        #expect(try bench.positions("a1") == ["c:u1": [9, 9]])
+    func moves() async throws {
+        let bench = try await EngineBench(directory.path)
+        try await bench.run((0..<9).map { Draft(content: "\($0)") })
+        #expect(try await bench.move(.delivered, "a1", 5) == move("a1", delivered: 5, read: nil))
+        #expect(try await bench.move(.delivered, "a1", 5) == nil)
+        #expect(try await bench.move(.delivered, "a1", 3) == nil)
+        #expect(try await bench.move(.read, "a1", 4) == move("a1", delivered: nil, read: 4))
+        #expect(try await bench.move(.read, "a1", 6) == move("a1", delivered: 6, read: 6))
+        #expect(try await bench.move(.read, "a1", 2) == nil)
+        #expect(try await bench.move(.delivered, "a1", 99) == move("a1", delivered: 9, read: nil))
+        #expect(try await bench.move(.read, "u1", .max) == move("u1", delivered: 9, read: 9))
+        for sequence in [0, -1, Int.min] { #expect(try await bench.move(.read, "a1", sequence) == nil) }
+        #expect(try await bench.move(.read, "stranger", 5) == nil)
+        #expect(try await bench.move(.read, "a1", 5, in: "c:none") == nil)
+        #expect(try await bench.conversation("c:none", for: "a1") == nil)
+        #expect(try await bench.positions("a1") == ["c:u1": [9, 9]])
     }
 
     @Test("count entries of their own commit as well, and are of the members after it")
-    func sameCommit() throws {
-        let bench = try LogBench(directory.path)
-        try bench.run([Draft()])
-        let committed = try bench.run(
+    func sameCommit() async throws {
+        let bench = try await EngineBench(directory.path)
+        try await bench.run([Draft()])
+        let committed = try await bench.run(
             [Draft(), Draft(addressee: "a2")],
             receipts: [Membership(user: "a2", conversationID: "c:u1"): GatheredReceipt(delivered: 9, read: 9)]
         )
@@ -57,10 +57,8 @@ struct LogReceiptTests {
     func told() async throws {
         let moves = Mutex<[PositionMove]>([])
         let waiters = CommitWaiters()
-        let log = try SQLiteConversationLog(
-            directory: directory.path,
-            intervalMilliseconds: 0,
-            log: Log(service: "test", level: .error),
+        let log = try await StoreEngine.openLog(
+            directory.path,
             committed: { waiters.committed($0) },
             moved: { new in moves.withLock { $0 += new } }
         )

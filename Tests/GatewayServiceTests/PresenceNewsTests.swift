@@ -158,7 +158,7 @@ struct PresenceNewsTests {
     @Test("a connection is told of newer places that say something else, and of none that comes late")
     func told() async throws {
         let directory = try TemporaryDirectory()
-        let fixture = try GatewayFixture(directory.path)
+        let fixture = try await GatewayFixture(directory.path)
         let device = try await fixture.device("u1")
         _ = try await device.frames(upTo: "Welcome")
         for place in [(3, 7), (4, 6), (3, 8), (2, 9), (3, 8)] {

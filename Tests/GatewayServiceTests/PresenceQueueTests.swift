@@ -120,12 +120,59 @@ struct PresenceQueueTests {
         queue.registered(7)
         _ = queue.next()
         queue.registered(8)
-        queue.taken(registration: 7, first: 1, count: 2)
-        #expect(queue.next()?.first == 1)
-        queue.taken(registration: 8, first: 2, count: 2)
+        #expect(queue.taken(registration: 7, first: 1, count: 2) == [])
+        #expect(queue.next()?.first == 3)
+        queue.taken(registration: 8, first: 4, count: 2)
         #expect(kinds(queue.next()) == [.announceBegin, .announceEnd])
         queue.registered(nil)
         #expect(queue.next() == nil)
+    }
+
+    @Test("a heartbeat's answer that comes late leaves no number to be used twice in a registration")
+    func lateRegistration() {
+        var queue = PresenceQueue()
+        var presence = PresenceModel()
+        let former = presence.heartbeat()
+        queue.registered(former)
+        presence.forget()
+        queue.registered(presence.heartbeat())
+        queue.joined(identity("a"))
+        while let batch = queue.next() {
+            try? presence.apply(batch)
+            queue.taken(registration: batch.registration, first: batch.first, count: batch.events.count)
+        }
+        // The answer from before presence forgot; then the next one.
+        queue.registered(former)
+        #expect(queue.next()?.registration == former)
+        queue.loseContinuity()
+        queue.joined(identity("b"))
+        queue.registered(presence.heartbeat())
+        while let batch = queue.next() {
+            #expect(throws: Never.self) { try presence.apply(batch) }
+            queue.taken(registration: batch.registration, first: batch.first, count: batch.events.count)
+        }
+        #expect(presence.users == ["a", "b"])
+    }
+
+    @Test("says whose joins were answered: a connection's own, and everybody's when they are announced")
+    func answeredJoins() {
+        var queue = PresenceQueue()
+        queue.joined(identity("a"))
+        queue.registered(7)
+        let announced = queue.next()
+        // Joined while the announcement is under way: its answer says nothing of this connection.
+        queue.joined(identity("b"))
+        queue.left(identity("a"))
+        #expect(queue.taken(registration: 7, first: 1, count: announced?.events.count ?? 0) == ["a"])
+        let batch = queue.next()
+        queue.joined(identity("b"))
+        #expect(queue.taken(registration: 7, first: batch?.first ?? 0, count: batch?.events.count ?? 0) == ["b"])
+        #expect(queue.next()?.events.map(\.userID) == ["b"])
+        queue.loseContinuity()
+        #expect(queue.taken(registration: 7, first: 4, count: 1) == [])
+        let again = queue.next()
+        let count = again?.events.count ?? 0
+        #expect(queue.taken(registration: 7, first: again?.first ?? 0, count: count) == ["b"])
     }
 
     @Test("an announcement after lost answers takes numbers that were never sent")

@@ -15,7 +15,7 @@ struct SessionRulesTests {
 
     init() async throws {
         directory = try TemporaryDirectory()
-        fixture = try GatewayFixture(directory.path)
+        fixture = try await GatewayFixture(directory.path)
         await fixture.followSessions()
     }
 

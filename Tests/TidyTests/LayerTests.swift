@@ -46,7 +46,8 @@ struct LayerTests {
         }
         #expect(
             declared == [
-                "AuthService": [], "FilesService": [], "PresenceService": [], "GatewayService": ["WebSocket"],
+                "AuthService": [], "FilesService": [], "PresenceService": [],
+                "GatewayService": ["Redis", "WebSocket"],
             ]
         )
     }

@@ -5,7 +5,7 @@ import Storage
 import Synchronization
 
 /// Content-addressed files: `blobs/ab/abcdef…`, named by the SHA-256 of what they hold, written as `temporary/…` first;
-/// `uploads/…` has those that come in parts.
+/// `uploads/…` has those that come in parts, `trash/…` those that are about to go.
 ///
 /// The same content is stored once. The store knows nothing of users and names; the index does. All calls to the file
 /// system are made on threads of its own.
@@ -16,12 +16,28 @@ final class BlobStore: Sendable {
         let modifiedAt: Timestamp
     }
 
+    /// Who else may work on the directory.
+    enum Sharing: Sendable {
+        /// Nobody: the metadata are in a file that one process owns.
+        case exclusive
+        /// Other instances on the same metadata.
+        case instances
+    }
+
+    /// How long a start waits for another one that is at what only one does at a time.
+    static let startWaitMax = Duration.seconds(10)
+
     /// The names of the 256 directories that the blobs are spread over.
     static let shards = (0..<256).map { Hex.encode([UInt8($0)]) }
 
     /// Where it lies.
     let directory: String
+    let sharing: Sharing
+    /// Begins the names of this instance's temporary files.
+    let instance = SecureRandom.token(bytes: 8)
     private let lock: FileLock
+    /// Says that this instance lives.
+    private let instanceLock: FileLock
     private let executors: [QueueExecutor]
     private let workers: [DiskWorker]
     private let turn = Atomic<Int>(0)
@@ -31,14 +47,22 @@ final class BlobStore: Sendable {
     /// - Parameters:
     ///   - directory: Its directory, on one file system.
     ///   - threads: How many threads wait for the disk.
+    ///   - sharing: Who else may work on it.
     /// - Throws: `FilesError`, or `StorageError` if another process has the directory.
-    init(directory: String, threads: Int) throws {
+    init(directory: String, threads: Int, sharing: Sharing = .exclusive) throws {
         self.directory = directory
+        self.sharing = sharing
         try Self.makeDirectories(directory)
         lock = try FileLock(
             protecting: directory + "/blobs",
-            advice: "Another files service runs on this directory; stop it first."
+            mode: sharing == .exclusive ? .exclusive : .shared,
+            advice: sharing == .exclusive
+                ? "Another files service runs on this directory; stop it first."
+                : "A files service with a store of its own (sqlite:) runs on this directory; stop it first."
         )
+        instanceLock = try Self.startTurn(directory) { [instance] in
+            try FileLock(protecting: "\(directory)/instances/\(instance)")
+        }
         executors = (0..<max(1, threads)).map { QueueExecutor(label: "blobs \($0)") }
         workers = executors.map(DiskWorker.init(executor:))
     }
@@ -52,9 +76,26 @@ final class BlobStore: Sendable {
         )
     }
 
-    /// Gives a finished writer's file its real name.
-    func publish(_ writer: BlobWriter, sha256: String) async throws {
-        try await writer.publish(as: path(sha256), in: shard(sha256))
+    /// Gives a finished file the name of its content too, durably; it keeps its own.
+    ///
+    /// A blob that already has it has the same content, and is replaced.
+    ///
+    /// - Throws: `FilesError.fileNotFound` if `source` is not there any more; `.storageFull`, `.systemCall`.
+    func publish(_ source: String, sha256: String) async throws {
+        let (path, shard, temporary) = (path(sha256), shard(sha256), makeTemporaryPath())
+        try await onDisk {
+            do { try SystemCall.check("link", source) { link(source, temporary) } } catch FilesError.systemCall(
+                _,
+                _,
+                ENOENT
+            ) {
+                throw FilesError.fileNotFound
+            }
+            // Two names of one file are no reason for rename to remove the first.
+            defer { unlink(temporary) }
+            try SystemCall.check("rename", path) { rename(temporary, path) }
+            try SystemCall.synchronizeDirectory(shard)
+        }
     }
 
     /// Opens a blob for reading.
@@ -66,14 +107,7 @@ final class BlobStore: Sendable {
     func open(sha256: String, size: Int) async throws -> DescriptorOwner {
         let path = path(sha256)
         return try await onDisk {
-            let blob: DescriptorOwner
-            do {
-                blob = DescriptorOwner(
-                    try SystemCall.check("open", path) { Glibc.open(path, O_RDONLY | O_CLOEXEC) }
-                )
-            } catch FilesError.systemCall(_, _, ENOENT) {
-                throw FilesError.blobMissing(sha256)
-            }
+            guard let blob = try find(sha256) else { throw FilesError.blobMissing(sha256) }
             var status = stat()
             try SystemCall.check("fstat", path) { fstat(blob.descriptor, &status) }
             guard Int(status.st_size) == size else { throw FilesError.blobMissing(sha256) }
@@ -81,10 +115,9 @@ final class BlobStore: Sendable {
         }
     }
 
-    /// The dimensions of a blob that is an image, from its first `ImageDimensions.bytesMax` bytes; `nil` for others.
-    func imageDimensions(sha256: String, contentType: String) async throws -> ImageDimensions? {
+    /// The dimensions of a file that is an image, from its first `ImageDimensions.bytesMax` bytes; `nil` for others.
+    func imageDimensions(_ path: String, contentType: String) async throws -> ImageDimensions? {
         guard contentType.hasPrefix("image/") else { return nil }
-        let path = path(sha256)
         return try await workers[nextIndex()].run {
             let blob = DescriptorOwner(try SystemCall.check("open", path) { Glibc.open(path, O_RDONLY | O_CLOEXEC) })
             return try ImageDimensions(contentType: contentType) { offset, count in
@@ -95,17 +128,6 @@ final class BlobStore: Sendable {
 
     /// An executor for who reads an open blob in pieces.
     func nextExecutor() -> QueueExecutor { executors[nextIndex()] }
-
-    /// Removes a blob; one that is not there is no error.
-    ///
-    /// Readers that have it open keep it.
-    ///
-    /// - Returns: Whether it was there.
-    @discardableResult
-    func remove(sha256: String) async throws -> Bool {
-        let path = path(sha256)
-        return try await onDisk { try SystemCall.unlinkIfPresent(path) }
-    }
 
     /// The blobs of one shard.
     func entries(shard: String) async throws -> [Entry] {
@@ -120,27 +142,53 @@ final class BlobStore: Sendable {
 
     /// Whether there is such a blob.
     func has(sha256: String) async throws -> Bool {
-        let path = path(sha256)
-        return try await onDisk { try SystemCall.status(path) != nil }
+        try await onDisk { try find(sha256) != nil }
     }
 
     /// Removes what interrupted uploads have left.
     ///
-    /// - Parameter bound: Files that are not older are left alone; `nil`, before the first upload only: none is.
+    /// - Parameter bound: Files that are not older are left alone.
     /// - Returns: How many files.
-    func removeTemporaryFiles(modifiedBefore bound: Timestamp? = nil) async throws -> Int {
-        let path = directory + "/temporary"
-        return try await onDisk {
-            var removed = 0
-            for name in try SystemCall.names(in: path) {
-                let path = "\(path)/\(name)"
-                if let bound, let status = try SystemCall.status(path), SystemCall.modifiedAt(status) >= bound {
-                    continue
-                }
-                if try SystemCall.unlinkIfPresent(path) { removed += 1 }
-            }
-            return removed
+    func removeTemporaryFiles(modifiedBefore bound: Timestamp) async throws -> Int {
+        try await removeTemporaryFiles { path, _ in
+            guard let status = try SystemCall.status(path) else { return false }
+            return SystemCall.modifiedAt(status) < bound
         }
+    }
+
+    /// Removes the temporary files of instances that do not live any more.
+    ///
+    /// - Returns: How many files.
+    func removeTemporaryFilesOfTheDead() async throws -> Int {
+        let directory = directory
+        // No instance begins meanwhile.
+        return try await exclusively { [instance] in
+            let living = try await onDisk {
+                try Self.living(directory, besides: instance)
+            }
+            return try await removeTemporaryFiles { _, name in
+                guard let owner = name.split(separator: ".").first else { return true }
+                return !living.contains(String(owner))
+            }
+        }
+    }
+
+    /// Runs `body` while no other instance does, or starts.
+    ///
+    /// - Throws: `StorageError.owned` after `startWaitMax`.
+    func exclusively<Value>(_ body: () async throws -> Value) async throws -> Value {
+        let directory = directory
+        let turn = try await onDisk { try Self.startLock(directory) }
+        defer { withExtendedLifetime(turn) {} }
+        return try await body()
+    }
+
+    /// The right to look through the store, until what is returned is dropped.
+    ///
+    /// - Throws: `StorageError.owned` when another instance has it.
+    func lockCollection() async throws -> FileLock {
+        let path = directory + "/collection"
+        return try await onDisk { try FileLock(protecting: path) }
     }
 
     /// Makes and removes a file, to see whether the directory is there for us.
@@ -166,7 +214,7 @@ final class BlobStore: Sendable {
     var partialDirectory: String { directory + "/uploads" }
 
     /// A name that nobody else uses, for a file that is being written.
-    func makeTemporaryPath() -> String { "\(directory)/temporary/\(SecureRandom.token(bytes: 16))" }
+    func makeTemporaryPath() -> String { "\(directory)/temporary/\(instance).\(SecureRandom.token(bytes: 16))" }
 
     /// Runs calls to the file system on one of the disk threads.
     func onDisk<Value: Sendable>(_ body: @Sendable () throws -> Value) async throws -> Value {
@@ -177,11 +225,59 @@ final class BlobStore: Sendable {
         Int(UInt(bitPattern: turn.wrappingAdd(1, ordering: .relaxed).oldValue) % UInt(workers.count))
     }
 
+    /// The one of `shards` that a blob belongs to.
+    static func shard(of sha256: String) -> String { String(sha256.prefix(2)) }
+
     /// The directory of a blob.
-    func shard(_ sha256: String) -> String { "\(directory)/blobs/\(sha256.prefix(2))" }
+    func shard(_ sha256: String) -> String { "\(directory)/blobs/\(Self.shard(of: sha256))" }
 
     /// The file of a blob.
     func path(_ sha256: String) -> String { "\(shard(sha256))/\(sha256)" }
+
+    private func removeTemporaryFiles(
+        where isLeft: @Sendable (_ path: String, _ name: String) throws -> Bool
+    ) async throws -> Int {
+        let directory = directory + "/temporary"
+        return try await onDisk {
+            var removed = 0
+            for name in try SystemCall.names(in: directory) {
+                let path = "\(directory)/\(name)"
+                if try isLeft(path, name), try SystemCall.unlinkIfPresent(path) { removed += 1 }
+            }
+            return removed
+        }
+    }
+
+    private static func startLock(_ directory: String) throws -> FileLock {
+        try FileLock(
+            protecting: directory + "/instances",
+            waitMax: startWaitMax,
+            advice: "It starts; if it hangs, stop it."
+        )
+    }
+
+    private static func startTurn<Value>(_ directory: String, _ body: () throws -> Value) throws -> Value {
+        let turn = try startLock(directory)
+        return try withExtendedLifetime(turn, body)
+    }
+
+    /// The instances that live; what says that others did is removed.
+    private static func living(_ directory: String, besides own: String) throws -> Set<String> {
+        var living: Set = [own]
+        let suffix = ".lock"
+        for name in try SystemCall.names(in: directory + "/instances") where name.hasSuffix(suffix) {
+            let instance = String(name.dropLast(suffix.count))
+            guard instance != own else { continue }
+            let path = "\(directory)/instances/\(instance)"
+            do {
+                let lock = try FileLock(protecting: path)
+                try withExtendedLifetime(lock) { _ = try SystemCall.unlinkIfPresent(path + suffix) }
+            } catch StorageError.owned {
+                living.insert(instance)
+            }
+        }
+        return living
+    }
 
     private static func makeDirectories(_ directory: String) throws {
         var parent = directory.hasPrefix("/") ? "/" : ""
@@ -193,7 +289,7 @@ final class BlobStore: Sendable {
             }
             parent = path
         }
-        for name in ["temporary", "uploads", "blobs"] + shards.map({ "blobs/\($0)" }) {
+        for name in ["instances", "temporary", "trash", "uploads", "blobs"] + shards.map({ "blobs/\($0)" }) {
             try SystemCall.makeDirectory("\(directory)/\(name)")
         }
         try SystemCall.synchronizeDirectory(directory + "/blobs")

@@ -2,8 +2,10 @@ import Crypto
 import Glibc
 import Storage
 
-/// Writes one blob under a temporary name, on a disk thread, and gives it its real name when it is complete and on
-/// the disk. Until then nobody sees it; whatever fails, the temporary file goes.
+/// Writes one blob under a temporary name, on a disk thread, and brings it to the disk.
+///
+/// `BlobStore.publish` gives it its real name, beside the temporary one. That stays until `discard`, when the blob's
+/// record is stored: the blob may have to be published again.
 actor BlobWriter {
     /// What a caller gathers before it hands bytes over, so that writes are few.
     static let pieceBytes = 65_536
@@ -19,7 +21,8 @@ actor BlobWriter {
     }
 
     private let executor: QueueExecutor
-    private let path: String
+    /// The temporary file.
+    nonisolated let path: String
     private var descriptor: Int32?
     private var hasFile = false
     private var hasher = SHA256()
@@ -37,7 +40,7 @@ actor BlobWriter {
     }
 
     deinit {
-        // `publish` or `abandon` was here first, unless the request's task was dropped.
+        // `discard` was here first, unless the request's task was dropped.
         if let descriptor { close(descriptor) }
         if hasFile { unlink(path) }
     }
@@ -70,17 +73,8 @@ actor BlobWriter {
         return Summary(sha256: Hex.encode(hasher.finalize()), size: size, head: head)
     }
 
-    /// Gives the finished file its real name, durably.
-    ///
-    /// A blob that already has it has the same content, and is replaced.
-    func publish(as blobPath: String, in directory: String) throws {
-        try SystemCall.check("rename", blobPath) { rename(path, blobPath) }
-        hasFile = false
-        try SystemCall.synchronizeDirectory(directory)
-    }
-
     /// Removes the temporary file, if it is still there.
-    func abandon() {
+    func discard() {
         if let descriptor { close(descriptor) }
         descriptor = nil
         if hasFile { unlink(path) }

@@ -4,7 +4,8 @@ import Storage
 
 /// Looks through the store now and then while it is used: what failed removals have left goes, what is missing is told.
 ///
-/// A start does the same at once (`FileStore.repair`); this is for a service that runs for months.
+/// A start does the same at once (`FileStore.repair`); this is for a service that runs for months. Of several instances
+/// one does it at a time.
 struct FileCollector: Sendable {
     /// From the end of one pass to the next one, in milliseconds; the first comes that long after the start.
     static let interval: Int64 = 3_600_000
@@ -45,11 +46,15 @@ struct FileCollector: Sendable {
         while true {
             do {
                 try await clock.sleep(Self.interval)
+                let turn = try await files.blobs.lockCollection()
                 report(try await collect())
+                withExtendedLifetime(turn) {}
             } catch is CancellationError {
                 return
             } catch StorageError.closed {
                 return
+            } catch StorageError.owned {
+                // Another instance is at it.
             } catch {
                 log.error("collection_failed", ["error": .string(String(reflecting: error))])
             }
@@ -62,6 +67,7 @@ struct FileCollector: Sendable {
         findings.temporaryFilesRemoved = try await files.blobs.removeTemporaryFiles(
             modifiedBefore: clock.now().advanced(byMilliseconds: -Self.temporaryAgeMin)
         )
+        try await files.emptyTrash(&findings)
         for shard in BlobStore.shards {
             let bound = clock.now().advanced(byMilliseconds: -Self.blobAgeMin)
             try await files.collect(shard: shard, modifiedBefore: bound, &findings)

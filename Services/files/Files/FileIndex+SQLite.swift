@@ -72,6 +72,15 @@ struct SQLiteFileIndex: FileIndex {
             "0006 store id",
             sql: "CREATE TABLE store (store_id TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;"
         ),
+        Migration(
+            "0007 removals of blobs",
+            sql: """
+                CREATE TABLE blob_removal (
+                    shard TEXT NOT NULL PRIMARY KEY,
+                    removals INTEGER NOT NULL
+                ) STRICT, WITHOUT ROWID;
+                """
+        ),
     ]
 
     let database: Database
@@ -107,23 +116,36 @@ struct SQLiteFileIndex: FileIndex {
     func release<Value: Sendable>(_ body: @Sendable (Connection) throws -> Value) async throws -> Value {
         await fillReserve()
         do { return try await database.write(body) } catch let error as SQLiteError where error.isFull {
-            try await database.withConnection { db in
-                reserve.give()
-                // The log is used from its beginning again once all of it is in the file.
-                _ = try? db.checkpoint(.restart)
-            }
+            try await makeRoom()
             return try await add(body)
+        }
+    }
+
+    /// Reads, with what is kept when there is no room: a copy takes in what others have changed first.
+    func look<Value: Sendable>(_ body: @Sendable (Connection) throws -> Value) async throws -> Value {
+        do { return try await database.read(body) } catch let error as SQLiteError where error.isFull {
+            try await makeRoom()
+            return try await database.read(body)
+        }
+    }
+
+    private func makeRoom() async throws {
+        try await database.withConnection { db in
+            reserve.give()
+            // The log is used from its beginning again once all of it is in the file.
+            _ = try? db.checkpoint(.restart)
         }
     }
 
     // MARK: - Files
 
-    func insert(_ record: FileRecord, within limits: UploadLimits) async throws {
-        try await add { db in try Self.insert(record, within: limits, db) }
+    func insert(_ record: FileRecord, within limits: UploadLimits, removals: Int) async throws {
+        try await add { db in try Self.insert(record, within: limits, removals, db) }
     }
 
     /// Counts and stores in the transaction in hand.
-    static func insert(_ record: FileRecord, within limits: UploadLimits, _ db: Connection) throws {
+    static func insert(_ record: FileRecord, within limits: UploadLimits, _ removals: Int, _ db: Connection) throws {
+        guard try Self.removals(of: record.sha256, db) == removals else { throw BlobsRemoved() }
         let bytesLeft = try limits.bytesLeft(try Self.usage(of: record.uploaderID, db))
         guard record.size <= bytesLeft else { throw limits.bytesExceeded }
         try db.run(
@@ -145,11 +167,11 @@ struct SQLiteFileIndex: FileIndex {
     }
 
     func usage(of userID: String) async throws -> FileUsage {
-        try await database.read { db in try Self.usage(of: userID, db) }
+        try await look { db in try Self.usage(of: userID, db) }
     }
 
     func lookUp(_ id: String, grantedTo userID: String) async throws -> (record: FileRecord, isGranted: Bool)? {
-        try await database.read { db in
+        try await look { db in
             try db.first(
                 """
                 SELECT sha256, size, file_name, content_type, uploader_id, created_at, width, height,
@@ -211,12 +233,30 @@ struct SQLiteFileIndex: FileIndex {
         }
     }
 
+    func removals(of sha256: String) async throws -> Int {
+        try await look { db in try Self.removals(of: sha256, db) }
+    }
+
+    func condemn(sha256: String) async throws -> Bool {
+        try await release { db in
+            guard try !Self.isReferenced(sha256, db) else { return false }
+            try db.run(
+                """
+                INSERT INTO blob_removal (shard, removals) VALUES (?, 1)
+                    ON CONFLICT (shard) DO UPDATE SET removals = removals + 1
+                """,
+                BlobStore.shard(of: sha256)
+            )
+            return true
+        }
+    }
+
     func isReferenced(sha256: String) async throws -> Bool {
-        try await database.read { db in try Self.isReferenced(sha256, db) }
+        try await look { db in try Self.isReferenced(sha256, db) }
     }
 
     func blobs(prefix: String) async throws -> Set<String> {
-        try await database.read { db in
+        try await look { db in
             // 'g' sorts right behind the hexadecimal digits.
             let blobs = try db.rows(
                 "SELECT DISTINCT sha256 FROM file WHERE sha256 >= ? AND sha256 < ?",
@@ -228,7 +268,7 @@ struct SQLiteFileIndex: FileIndex {
     }
 
     func ping() async throws {
-        _ = try await database.read { db in try db.first("SELECT 1 FROM file LIMIT 1") { _ in true } }
+        _ = try await look { db in try db.first("SELECT 1 FROM file LIMIT 1") { _ in true } }
     }
 
     /// The files' usage is kept by triggers; unfinished uploads are few, and counted.
@@ -245,6 +285,11 @@ struct SQLiteFileIndex: FileIndex {
             files: files.files + (unfinished?.files ?? 0),
             bytes: files.bytes + (unfinished?.bytes ?? 0)
         )
+    }
+
+    private static func removals(of sha256: String, _ db: Connection) throws -> Int {
+        let sql = "SELECT removals FROM blob_removal WHERE shard = ?"
+        return try db.first(sql, BlobStore.shard(of: sha256)) { $0.int(0) } ?? 0
     }
 
     private static func isReferenced(_ sha256: String, _ db: Connection) throws -> Bool {

@@ -1,13 +1,17 @@
 import ServiceKit
 
+/// Blobs with the same beginning were removed since the uploader looked, maybe the one that it has published.
+struct BlobsRemoved: Error {}
+
 /// Where the files' metadata and grants are kept.
 protocol FileIndex: Sendable {
     /// Stores a record durably, if its uploader has room for it.
     ///
     /// Counted and stored in one step, so that uploads at once do not get past the limits together.
     ///
-    /// - Throws: `FilesError.quotaExceeded`.
-    func insert(_ record: FileRecord, within limits: UploadLimits) async throws
+    /// - Parameter removals: What `removals` said before the blob was published.
+    /// - Throws: `FilesError.quotaExceeded`; `BlobsRemoved`.
+    func insert(_ record: FileRecord, within limits: UploadLimits, removals: Int) async throws
 
     /// What the user's files come to, with those that unfinished uploads are to become.
     func usage(of userID: String) async throws -> FileUsage
@@ -27,6 +31,14 @@ protocol FileIndex: Sendable {
     ///
     /// - Returns: Whether no other record has the same blob; `nil` if there was no such file.
     func remove(_ id: String) async throws -> Bool?
+
+    /// How often a blob of the shard of `sha256` was condemned.
+    func removals(of sha256: String) async throws -> Int
+
+    /// Lets a blob go that no record has, and counts it: no record that counts on an earlier number gets in any more.
+    ///
+    /// - Returns: False when a record has it.
+    func condemn(sha256: String) async throws -> Bool
 
     /// Whether a record has the blob.
     func isReferenced(sha256: String) async throws -> Bool

@@ -12,12 +12,13 @@ extension FileStore {
 
     /// Removes what interrupted uploads and deletions have left, and reports blobs that are not there.
     ///
-    /// Runs before the first request.
+    /// Runs before the first request; other instances may be at work.
     ///
     /// - Parameter start: Blobs that are not older are left alone.
     func repair(start: Timestamp = .now()) async throws -> Findings {
         var findings = Findings()
-        findings.temporaryFilesRemoved = try await blobs.removeTemporaryFiles()
+        findings.temporaryFilesRemoved = try await blobs.removeTemporaryFilesOfTheDead()
+        try await emptyTrash(&findings)
         for shard in BlobStore.shards { try await collect(shard: shard, modifiedBefore: start, &findings) }
         for sha256 in findings.missing { log.error("blob_missing", ["sha256": .string(sha256)]) }
         return findings
@@ -52,6 +53,33 @@ extension FileStore {
     /// - Returns: Whether it did.
     func removeBlobIfUnreferenced(_ sha256: String) async throws -> Bool {
         guard try await !index.isReferenced(sha256: sha256) else { return false }
-        return try await blobs.remove(sha256: sha256)
+        return try await removeBlob(sha256)
+    }
+
+    /// Removes a blob, unless a record turns out to have it; within the gate.
+    ///
+    /// - Returns: Whether it did.
+    func removeBlob(_ sha256: String) async throws -> Bool {
+        guard let trash = try await blobs.moveToTrash(sha256: sha256) else { return false }
+        do { return try await settle(trash) } catch {
+            // At worst a blob without a record.
+            try await blobs.putBack(trash)
+            throw error
+        }
+    }
+
+    /// Deals with what was left in the trash by who died there.
+    func emptyTrash(_ findings: inout Findings) async throws {
+        for trash in try await blobs.trash() where try await settle(trash) { findings.blobsRemoved += 1 }
+    }
+
+    /// - Returns: Whether the blob went.
+    private func settle(_ trash: BlobStore.Trash) async throws -> Bool {
+        guard try await index.condemn(sha256: trash.sha256) else {
+            try await blobs.putBack(trash)
+            return false
+        }
+        try await blobs.discard(trash)
+        return true
     }
 }

@@ -1,18 +1,33 @@
 import Core
 import Crypto
 import ServiceKit
+import Storage
 
 /// Files as users know them: the index and the blobs together, and who may do what.
 ///
 /// A blob is on the disk before its record is, and goes after its last record has gone, so that a record always has
 /// its blob. A crash in between leaves a blob without a record, which the next start removes; `FileCollector` looks for
 /// what is left otherwise.
+///
+/// That holds over several instances, which no lock keeps apart, since the index has one order for what all of them do.
+/// An uploader reads the shard's count of removals, publishes the blob, keeps a name of its own for it, and stores the
+/// record only if the count is still the same; else it publishes again. Who removes a blob moves it to the trash, then
+/// condemns it in the index, which refuses while a record has it, and else counts; then unlinks it, or puts it back.
+/// - The record first, then the condemnation: that is refused, and the blob put back. Readers look into the trash too.
+/// - The condemnation first, then the record: the count was read after it, or the record was refused. So the blob was
+///   published after it had been moved, and what is unlinked is the other name.
+/// - A record whose uploader died waiting for the answer comes before the condemnation, or never: that is a step of the
+///   index's history, and what was sent to follow an earlier one is refused.
 struct FileStore: Sendable {
+    /// How often a blob is published because others of its shard were removed.
+    static let publishesMax = 50
+
     let index: any FileIndex
     let blobs: BlobStore
     let limits: UploadLimits
     let log: Log
-    /// Publishing a blob with its record, and removing the last record with its blob, exclude each other.
+    /// Publishing a blob with its record, and removing the last record with its blob, exclude each other in one
+    /// instance, so that there no blob is ever on its way out and back.
     let gate = KeyGate()
 
     init(index: any FileIndex, blobs: BlobStore, limits: UploadLimits, log: Log) {
@@ -82,10 +97,8 @@ struct FileStore: Sendable {
         by caller: Caller
     ) async throws -> FileRecord {
         let record = makeRecord(FileRecord.makeID(), summary, document, uploaderID: caller.userID)
-        return try await store(record) {
-            try await blobs.publish(writer, sha256: record.sha256)
-        } insert: { record in
-            try await index.insert(record, within: limits)
+        return try await store(record, from: writer.path) { record, removals in
+            try await index.insert(record, within: limits, removals: removals)
         }
     }
 
@@ -110,22 +123,22 @@ struct FileStore: Sendable {
     /// Publishes the blob of `record`, then inserts the record with an image's dimensions; without the record the blob
     /// goes again.
     ///
-    /// - Throws: `FilesError.tooLarge` for its type; what `publish` and `insert` throw.
+    /// - Parameters:
+    ///   - record: What is known of it.
+    ///   - source: Its bytes; the file is left to the caller.
+    ///   - insert: Gets the record and the number of removals that it is stored at only.
+    /// - Throws: `FilesError.tooLarge` for its type; `StorageError.contended`; what `insert` throws.
     func store(
         _ record: FileRecord,
-        publish: () async throws -> Void,
-        insert: (FileRecord) async throws -> Void
+        from source: String,
+        insert: (_ record: FileRecord, _ removals: Int) async throws -> Void
     ) async throws -> FileRecord {
         try limits.check(record.fileType, size: record.size)
         var record = record
+        record.dimensions = try await blobs.imageDimensions(source, contentType: record.contentType)
         try await gate.with(record.sha256) {
             do {
-                try await publish()
-                record.dimensions = try await blobs.imageDimensions(
-                    sha256: record.sha256,
-                    contentType: record.contentType
-                )
-                try await insert(record)
+                try await publish(record, from: source, insert)
             } catch {
                 await removeUnreferencedBlob(record.sha256)
                 throw error
@@ -143,9 +156,7 @@ struct FileStore: Sendable {
         try await gate.with(record.sha256) {
             guard let isLast = try await index.remove(id) else { throw FilesError.fileNotFound }
             guard isLast else { return }
-            do {
-                try await blobs.remove(sha256: record.sha256)
-            } catch {
+            do { _ = try await removeBlob(record.sha256) } catch {
                 log.error("blob_not_removed", ["sha256": .string(record.sha256), "error": .string("\(error)")])
             }
         }
@@ -163,6 +174,19 @@ struct FileStore: Sendable {
             log.error("blob_missing", ["file_id": .string(record.id), "sha256": .string(sha256)])
             throw FilesError.blobMissing(sha256)
         }
+    }
+
+    private func publish(
+        _ record: FileRecord,
+        from source: String,
+        _ insert: (_ record: FileRecord, _ removals: Int) async throws -> Void
+    ) async throws {
+        for _ in 0..<Self.publishesMax {
+            let removals = try await index.removals(of: record.sha256)
+            try await blobs.publish(source, sha256: record.sha256)
+            do { return try await insert(record, removals) } catch is BlobsRemoved { continue }
+        }
+        throw StorageError.contended(attempts: Self.publishesMax)
     }
 
     private func removeUnreferencedBlob(_ sha256: String) async {

@@ -19,21 +19,25 @@ enum StoreIdentity {
 
     /// Compares the ids before anything is removed, and gives a store its id that has none.
     ///
+    /// One instance at a time (`BlobStore.exclusively`). Of several, each comes with a directory of its own that is
+    /// meant to be the same one: once the database has an id, no directory gets one, empty or not.
+    ///
     /// - Throws: `Mismatch`.
     static func check(_ index: SQLiteFileIndex, _ blobs: BlobStore) async throws {
         let (ofIndex, ofBlobs) = (try await index.storeID(), try await blobs.storeID())
+        let mismatch = Mismatch(database: index.database.path, directory: blobs.directory)
         if let ofIndex, ofIndex == ofBlobs { return }
+        guard ofIndex == nil || blobs.sharing == .exclusive else { throw mismatch }
         let (isIndexEmpty, areBlobsEmpty) = (try await index.isEmpty(), try await blobs.isEmpty())
         let isNew = isIndexEmpty && areBlobsEmpty
         // From before there were ids.
         let isOlder = !isIndexEmpty && !areBlobsEmpty && ofBlobs == nil
-        guard isNew || isOlder else {
-            throw Mismatch(database: index.database.path, directory: blobs.directory)
-        }
+        guard isNew || isOlder else { throw mismatch }
         let id = ofIndex ?? ofBlobs ?? SecureRandom.token(bytes: 16)
         do {
-            try await index.setStoreID(id)
+            // The directory first: the database's is what other instances go by.
             try await blobs.setStoreID(id)
+            guard try await index.setStoreID(id, replacing: ofIndex) else { throw mismatch }
         } catch FilesError.storageFull {
             // The next start has room for it, or the one after.
         }
@@ -43,19 +47,24 @@ enum StoreIdentity {
 extension SQLiteFileIndex {
     /// The id of the store that the records are of.
     func storeID() async throws -> String? {
-        try await database.read { db in try db.first("SELECT store_id FROM store") { $0.string(0) } }
+        try await look { db in try db.first("SELECT store_id FROM store") { $0.string(0) } }
     }
 
-    func setStoreID(_ id: String) async throws {
+    /// Sets the id if it is `expected`, `nil` for none.
+    ///
+    /// - Returns: Whether it was.
+    func setStoreID(_ id: String, replacing expected: String?) async throws -> Bool {
         try await add { db in
+            guard try db.first("SELECT store_id FROM store", read: { $0.string(0) }) == expected else { return false }
             try db.run("DELETE FROM store")
             try db.run("INSERT INTO store (store_id) VALUES (?)", id)
+            return true
         }
     }
 
     /// Whether there is neither a file nor an upload that is to become one.
     func isEmpty() async throws -> Bool {
-        try await database.read { db in
+        try await look { db in
             let sql = "SELECT 1 FROM file UNION ALL SELECT 1 FROM partial_upload WHERE state = 0 LIMIT 1"
             return try db.first(sql) { _ in true } == nil
         }
@@ -78,7 +87,7 @@ extension BlobStore {
 
     /// Whether there is neither a blob nor an upload's file.
     func isEmpty() async throws -> Bool {
-        let directories = Self.shards.map(shard) + [partialDirectory]
+        let directories = Self.shards.map(shard) + [partialDirectory, trashDirectory]
         return try await onDisk { try directories.allSatisfy { try SystemCall.names(in: $0).isEmpty } }
     }
 

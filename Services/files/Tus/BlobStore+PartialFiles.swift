@@ -9,28 +9,16 @@ extension BlobStore {
         PartialFile(path: "\(partialDirectory)/\(id)", executor: nextExecutor())
     }
 
-    /// Makes the file of a new upload.
-    func create(_ file: PartialFile) async throws { try await file.create(in: partialDirectory) }
-
-    /// Gives a whole upload's file the name of its content; its own name stays until `PartialFile.remove`.
-    func publish(_ file: PartialFile, sha256: String) async throws {
-        try await file.publish(as: path(sha256), in: shard(sha256), through: makeTemporaryPath())
+    /// Makes the names of the uploads' files durable.
+    func synchronizePartialFiles() async throws {
+        let directory = partialDirectory
+        try await onDisk { try SystemCall.synchronizeDirectory(directory) }
     }
 
-    /// Removes the files of uploads that are not in `ids`; only before the first request.
-    ///
-    /// - Returns: How many, and which of `ids` have no file.
-    func removePartialFiles(except ids: Set<String>) async throws -> (removed: Int, missing: Set<String>) {
+    /// The names of the uploads' files, which are their ids.
+    func partialFiles() async throws -> Set<String> {
         let directory = partialDirectory
-        return try await onDisk {
-            var missing = ids
-            var removed = 0
-            for name in try SystemCall.names(in: directory) where missing.remove(name) == nil {
-                try SystemCall.check("unlink", name) { unlink("\(directory)/\(name)") }
-                removed += 1
-            }
-            return (removed, missing)
-        }
+        return Set(try await onDisk { try SystemCall.names(in: directory) })
     }
 
     /// What is free on the disk for this process, in bytes.

@@ -9,9 +9,11 @@ struct PartTransfer: Sendable {
     let file: PartialFile
     let lease: UploadLeases.Lease
     let leases: UploadLeases
+    /// Whether other instances may take over while nothing arrives.
+    let yields: Bool
 
-    /// - Throws: `FilesError.uploadLocked` when another request has taken over; `.tooLarge` at the first piece that
-    ///   goes past the upload's end; what the body and the file throw.
+    /// - Throws: `FilesError.uploadLocked` when another request has taken over, here or in another instance;
+    ///   `.tooLarge` at the first piece that goes past the upload's end; what the body and the file throw.
     func run() async throws {
         let outcome = await withTaskGroup(of: Result<Void, any Error>?.self) { group in
             group.addTask {
@@ -21,6 +23,12 @@ struct PartTransfer: Sendable {
                 for await _ in lease.interruption {}
                 return nil
             }
+            if yields {
+                group.addTask {
+                    await yieldWhileIdle()
+                    return nil
+                }
+            }
             var outcome: Result<Void, any Error>?
             for await result in group {
                 outcome = result ?? outcome
@@ -29,8 +37,21 @@ struct PartTransfer: Sendable {
             }
             return outcome
         }
+        try await file.resume()
         do { try outcome?.get() } catch is CancellationError {
             throw Problem.badRequest("body: the connection has ended")
+        }
+    }
+
+    /// Until it is cancelled.
+    private func yieldWhileIdle() async {
+        while !Task.isCancelled {
+            let untilIdle = leases.untilIdle(lease)
+            if untilIdle <= 0 {
+                // What fails here fails who writes, too.
+                try? await file.yield()
+            }
+            do { try await leases.clock.sleep(untilIdle > 0 ? untilIdle : UploadLeases.idleMax) } catch { return }
         }
     }
 

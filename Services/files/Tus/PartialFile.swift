@@ -4,8 +4,9 @@ import Storage
 
 /// The bytes of an upload that have arrived, on a disk thread.
 ///
-/// The file is the truth: its size is the offset. The hash goes along in memory; when that was lost, the file is read
-/// again bit by bit while further bytes arrive. One request at a time writes (`UploadLeases`).
+/// The file is the truth: its size is the offset. The hash goes along in memory; when that was lost, or another
+/// instance has changed the file, it is read again bit by bit while further bytes arrive. One request at a time writes:
+/// within an instance by `UploadLeases`, over all by `flock` on the file, which the kernel ends with its holder.
 actor PartialFile {
     /// Bytes written at most before they are brought to the disk.
     static let unsynchronizedBytesMax = 16 << 20
@@ -35,9 +36,32 @@ actor PartialFile {
         var checksum: TusChecksum.Hasher
     }
 
+    /// What tells whether somebody else has written to the file, or put another one in its place.
+    private struct Version: Equatable {
+        let device: UInt
+        let inode: UInt
+        let size: Int
+        let modifiedSeconds: Int
+        let modifiedNanoseconds: Int
+
+        init(_ status: stat) {
+            device = UInt(status.st_dev)
+            inode = UInt(status.st_ino)
+            size = Int(status.st_size)
+            modifiedSeconds = status.st_mtim.tv_sec
+            modifiedNanoseconds = status.st_mtim.tv_nsec
+        }
+    }
+
     private let executor: QueueExecutor
-    private let path: String
+    /// The file.
+    nonisolated let path: String
+    /// Open while a request holds the file, or waits to go on.
     private var file: DescriptorOwner?
+    /// Whether this process, and nobody else, may write.
+    private(set) var isHeld = false
+    /// When this process held it last.
+    private var version: Version?
     private var size = 0
     /// How much of it is known to be on the disk; of what an earlier process wrote, nothing.
     private var synchronizedSize = 0
@@ -54,33 +78,82 @@ actor PartialFile {
         self.executor = executor
     }
 
-    /// Makes the file, empty and durable.
+    /// Makes the file, empty, and holds it.
     ///
-    /// - Parameter directory: Where it lies.
-    func create(in directory: String) throws {
-        let descriptor = try SystemCall.check("open", path) {
-            Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    /// - Parameter temporaryPath: Its name until it is held: nobody ever finds it under its own one and not held.
+    func create(as temporaryPath: String) throws {
+        let descriptor = try SystemCall.check("open", temporaryPath) {
+            Glibc.open(temporaryPath, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         }
-        file = DescriptorOwner(descriptor)
-        try SystemCall.synchronizeDirectory(directory)
+        let opened = DescriptorOwner(descriptor)
+        do {
+            guard try Self.lock(opened, temporaryPath) else { throw FilesError.uploadLocked }
+            try SystemCall.check("rename", path) { rename(temporaryPath, path) }
+        } catch {
+            unlink(temporaryPath)
+            throw error
+        }
+        guard try hold(opened) else { throw FilesError.uploadLocked }
     }
 
-    /// Opens the file for writing.
+    /// Holds the file, if nobody else does.
+    ///
+    /// - Returns: Whether it is held now, until `close`.
+    /// - Throws: `FilesError.fileNotFound` if it is not there.
+    func hold() throws -> Bool {
+        if isHeld { return true }
+        do {
+            let descriptor = try SystemCall.check("open", path) { Glibc.open(path, O_RDWR | O_CLOEXEC) }
+            return try hold(DescriptorOwner(descriptor))
+        } catch FilesError.systemCall(_, _, ENOENT) {
+            throw FilesError.fileNotFound
+        }
+    }
+
+    private func hold(_ opened: DescriptorOwner) throws -> Bool {
+        guard try Self.lock(opened, path) else { return false }
+        let present = Version(try Self.status(of: opened, path))
+        // Removed while we waited, maybe to live on as a blob.
+        guard let named = try SystemCall.status(path).map(Version.init), named.inode == present.inode,
+            named.device == present.device
+        else { throw FilesError.fileNotFound }
+        file = opened
+        isHeld = true
+        if present != version {
+            progress = Progress()
+            synchronizedSize = 0
+        }
+        size = present.size
+        return true
+    }
+
+    /// Lets others write while nothing arrives.
+    func yield() throws {
+        guard isHeld, let file else { return }
+        version = Version(try Self.status(of: file, path))
+        try SystemCall.check("flock", path) { flock(file.descriptor, LOCK_UN) }
+        isHeld = false
+    }
+
+    /// Holds the file again after `yield`.
+    ///
+    /// - Throws: `FilesError.uploadLocked` if somebody else does, or has written to it.
+    func resume() throws {
+        guard !isHeld, let file else { return }
+        guard try Self.lock(file, path) else { throw FilesError.uploadLocked }
+        let present = Version(try Self.status(of: file, path))
+        guard present == version, try SystemCall.status(path).map(Version.init) == present else {
+            self.file = nil
+            throw FilesError.uploadLocked
+        }
+        isHeld = true
+    }
+
+    /// Cuts off what does not count; the file is held.
     ///
     /// - Parameter verifiedLength: What counts of it, when a part with a checksum was broken off by a crash.
     /// - Returns: The offset.
-    /// - Throws: `FilesError.fileNotFound` if it is not there.
     func open(verifiedLength: Int?) throws -> Int {
-        if file == nil {
-            do {
-                file = DescriptorOwner(
-                    try SystemCall.check("open", path) { Glibc.open(path, O_RDWR | O_CLOEXEC) }
-                )
-            } catch FilesError.systemCall(_, _, ENOENT) {
-                throw FilesError.fileNotFound
-            }
-            size = try Self.size(of: try descriptor, path)
-        }
         if let verifiedLength, verifiedLength < size { try cut(to: verifiedLength) }
         forgetWhatIsGone()
         return size
@@ -95,8 +168,9 @@ actor PartialFile {
 
     /// Appends bytes; all of them or none.
     ///
-    /// - Throws: `FilesError.storageFull`, `.systemCall`.
+    /// - Throws: `FilesError.storageFull`, `.systemCall`; as `resume`.
     func append(_ bytes: [UInt8]) throws {
+        try resume()
         let descriptor = try descriptor
         do {
             try bytes.withUnsafeBytes { buffer in
@@ -166,13 +240,15 @@ actor PartialFile {
     ///
     /// - Throws: `FilesError.fileNotFound` if the file is not there.
     func offset() throws -> Int {
-        if file != nil { return checkpoint?.size ?? size }
+        if isHeld { return checkpoint?.size ?? size }
         guard let status = try SystemCall.status(path) else { throw FilesError.fileNotFound }
         return Int(status.st_size)
     }
 
-    /// Closes the file; the hash is kept.
+    /// Lets the file go; the hash is kept.
     func close() {
+        if isHeld, let file { version = (try? Self.status(of: file, path)).map(Version.init) }
+        isHeld = false
         file = nil
         checkpoint = nil
     }
@@ -189,25 +265,11 @@ actor PartialFile {
         return BlobWriter.Summary(sha256: Hex.encode(hasher.finalize()), size: size, head: progress.head)
     }
 
-    /// Gives the file a second name, durably; a blob that already has it has the same content, and is replaced.
-    ///
-    /// The file's own name goes when the record is committed: a crash in between loses nothing.
-    func publish(as blobPath: String, in directory: String, through temporaryPath: String) throws {
-        try SystemCall.check("link", path) { link(path, temporaryPath) }
-        do {
-            try SystemCall.check("rename", blobPath) { rename(temporaryPath, blobPath) }
-            // Two names of one file are no reason for rename to remove the first.
-            unlink(temporaryPath)
-            try SystemCall.synchronizeDirectory(directory)
-        } catch {
-            unlink(temporaryPath)
-            throw error
-        }
-    }
-
     /// Removes the file; one that is not there is no error.
+    ///
+    /// Who holds it elsewhere writes to a file without a name.
     func remove() throws {
-        close()
+        defer { close() }
         _ = try SystemCall.unlinkIfPresent(path)
     }
 
@@ -215,7 +277,7 @@ actor PartialFile {
 
     private var descriptor: Int32 {
         get throws {
-            guard let file else { throw FilesError.systemCall("open", path: path, errno: EBADF) }
+            guard isHeld, let file else { throw FilesError.systemCall("open", path: path, errno: EBADF) }
             return file.descriptor
         }
     }
@@ -254,9 +316,19 @@ actor PartialFile {
         }
     }
 
-    private static func size(of descriptor: Int32, _ path: String) throws -> Int {
+    private static func status(of file: DescriptorOwner, _ path: String) throws -> stat {
         var status = stat()
-        try SystemCall.check("fstat", path) { fstat(descriptor, &status) }
-        return Int(status.st_size)
+        try SystemCall.check("fstat", path) { fstat(file.descriptor, &status) }
+        return status
+    }
+
+    /// - Returns: False when somebody else has the lock.
+    private static func lock(_ file: DescriptorOwner, _ path: String) throws -> Bool {
+        do {
+            try SystemCall.check("flock", path) { flock(file.descriptor, LOCK_EX | LOCK_NB) }
+            return true
+        } catch FilesError.systemCall(_, _, EWOULDBLOCK) {
+            return false
+        }
     }
 }

@@ -55,7 +55,7 @@ extension SQLiteFileIndex: PartialUploadIndex {
     }
 
     func upload(_ id: String) async throws -> PartialUpload? {
-        try await database.read { db in
+        try await look { db in
             try db.first(
                 """
                 SELECT uploader_id, length, metadata, file_name, declared_type, created_at, expires_at, state,
@@ -81,39 +81,55 @@ extension SQLiteFileIndex: PartialUploadIndex {
 
     func update(_ id: String, expiresAt: Timestamp, verifiedLength: Int?) async throws {
         try await add { db in
-            try db.run(
-                "UPDATE partial_upload SET expires_at = ?, verified_length = ? WHERE file_id = ?",
+            let changed = try db.run(
+                "UPDATE partial_upload SET expires_at = ?, verified_length = ? WHERE file_id = ? AND state = 0",
                 expiresAt.milliseconds,
                 verifiedLength,
                 id
             )
+            guard changed == 1 else { throw FilesError.fileNotFound }
         }
     }
 
-    func complete(_ record: FileRecord, within limits: UploadLimits, expiresAt: Timestamp) async throws {
+    func complete(
+        _ record: FileRecord,
+        within limits: UploadLimits,
+        expiresAt: Timestamp,
+        removals: Int
+    ) async throws {
         try await add { db in
             // First, so that the upload does not count beside the file that it becomes.
-            try db.run(
-                "UPDATE partial_upload SET state = 1, expires_at = ?, verified_length = NULL WHERE file_id = ?",
+            let changed = try db.run(
+                """
+                UPDATE partial_upload SET state = 1, expires_at = ?, verified_length = NULL
+                WHERE file_id = ? AND state = 0
+                """,
                 expiresAt.milliseconds,
                 record.id
             )
-            try Self.insert(record, within: limits, db)
+            guard changed == 1 else { throw FilesError.fileNotFound }
+            try Self.insert(record, within: limits, removals, db)
         }
     }
 
-    func markRemoved(_ id: String) async throws {
+    func markRemoved(_ id: String, at time: Timestamp) async throws -> Bool {
         try await release { db in
-            try db.run("UPDATE partial_upload SET state = 2 WHERE file_id = ? AND state = 0", id)
+            try db.run(
+                "UPDATE partial_upload SET state = 2 WHERE file_id = ? AND state = 0 AND expires_at <= ?",
+                id,
+                time.milliseconds
+            ) > 0
         }
     }
 
-    func removeUpload(_ id: String) async throws {
-        try await release { db in try db.run("DELETE FROM partial_upload WHERE file_id = ?", id) }
+    func removeUpload(_ id: String) async throws -> Bool {
+        try await release { db in
+            try db.run("DELETE FROM partial_upload WHERE file_id = ? AND state = 0", id) > 0
+        }
     }
 
     func expiredUploads(at time: Timestamp, countMax: Int) async throws -> [String] {
-        try await database.read { db in
+        try await look { db in
             try db.rows(
                 """
                 SELECT file_id FROM partial_upload WHERE expires_at <= ? AND state = 0 ORDER BY expires_at LIMIT ?
@@ -138,7 +154,7 @@ extension SQLiteFileIndex: PartialUploadIndex {
     }
 
     func openUploads() async throws -> Set<String> {
-        try await database.read { db in
+        try await look { db in
             Set(try db.rows("SELECT file_id FROM partial_upload WHERE state = 0") { $0.string(0) })
         }
     }

@@ -14,18 +14,32 @@ protocol PartialUploadIndex: Sendable {
 
     /// A part begins or has ended: the upload lives until `expiresAt`, and counts up to `verifiedLength` if that is
     /// given.
+    ///
+    /// - Throws: `FilesError.fileNotFound` if it is not open any more.
     func update(_ id: String, expiresAt: Timestamp, verifiedLength: Int?) async throws
 
     /// Makes an open upload the file `record`, both or neither.
     ///
-    /// - Throws: `FilesError.quotaExceeded` if the limits were lowered since the upload began.
-    func complete(_ record: FileRecord, within limits: UploadLimits, expiresAt: Timestamp) async throws
+    /// - Parameter removals: As `FileIndex.insert`.
+    /// - Throws: `FilesError.quotaExceeded` if the limits were lowered since the upload began; `.fileNotFound` if it
+    ///   is not open any more; `BlobsRemoved`.
+    func complete(
+        _ record: FileRecord,
+        within limits: UploadLimits,
+        expiresAt: Timestamp,
+        removals: Int
+    ) async throws
 
-    /// Notes that an expired upload's bytes are gone.
-    func markRemoved(_ id: String) async throws
+    /// Ends an open upload that has expired at `time`; its bytes are gone, or go now.
+    ///
+    /// - Returns: Whether it was one.
+    func markRemoved(_ id: String, at time: Timestamp) async throws -> Bool
 
-    /// Removes the row; none is no error.
-    func removeUpload(_ id: String) async throws
+    /// Removes the row of an open upload.
+    ///
+    /// - Returns: Whether it was one.
+    @discardableResult
+    func removeUpload(_ id: String) async throws -> Bool
 
     /// At most `countMax` ids of open uploads that have expired at `time`.
     func expiredUploads(at time: Timestamp, countMax: Int) async throws -> [String]

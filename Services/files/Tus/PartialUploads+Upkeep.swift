@@ -4,6 +4,8 @@ import Core
 extension PartialUploads {
     /// How often expired uploads are looked for, in milliseconds.
     static let sweepInterval: Int64 = 60_000
+    /// Sweeps from one look for what was left to the next one.
+    static let sweepsPerRepair = 60
     /// How long an expired upload answers 410 and not 404, in milliseconds.
     static let removedKept: Int64 = 86_400_000
     /// Uploads looked at in one step.
@@ -17,17 +19,39 @@ extension PartialUploads {
         var uploadsRemoved = 0
     }
 
-    /// Brings rows and files together; before the first request.
+    /// Brings rows and files together, while other instances work.
+    ///
+    /// An upload's row is stored while its file is there and held, so a row without a file is one that was left, or is
+    /// about to go; a file without a row that nobody holds as well.
     func repair() async throws -> Findings {
-        let found = try await files.blobs.removePartialFiles(except: try await index.openUploads())
-        for id in found.missing { try await index.removeUpload(id) }
-        return Findings(filesRemoved: found.removed, uploadsRemoved: found.missing.count)
+        var findings = Findings()
+        let open = try await index.openUploads()
+        let names = try await files.blobs.partialFiles()
+        for id in open.subtracting(names) where try await index.removeUpload(id) { findings.uploadsRemoved += 1 }
+        for name in names.subtracting(open) where try await removeLeft(name) { findings.filesRemoved += 1 }
+        return findings
     }
 
-    /// Sweeps until the task is cancelled.
+    private func removeLeft(_ name: String) async throws -> Bool {
+        let file = files.blobs.makePartialFile(name)
+        do {
+            guard try await file.hold(), try await index.upload(name)?.state != .open else { return false }
+        } catch FilesError.fileNotFound {
+            return false
+        }
+        try await file.remove()
+        return true
+    }
+
+    /// Sweeps until the task is cancelled, and now and then looks for what failed removals have left.
     func keepUp() async {
+        var number = 0
         while !Task.isCancelled {
-            do { try await sweep() } catch {
+            number += 1
+            do {
+                try await sweep()
+                if number.isMultiple(of: Self.sweepsPerRepair) { _ = try await repair() }
+            } catch {
                 guard !Task.isCancelled else { return }
                 log.error("upload_sweep_failed", ["error": .string(String(reflecting: error))])
             }
@@ -56,9 +80,14 @@ extension PartialUploads {
             guard let upload = try await index.upload(id), upload.state == .open, upload.expiresAt <= clock.now() else {
                 return
             }
-            try await table.file(id).remove()
+            let file = table.file(id)
+            do { guard try await file.hold() else { return } } catch FilesError.fileNotFound {
+                // It has no bytes any more.
+            }
+            // Another instance may have received a part since.
+            guard try await index.markRemoved(id, at: clock.now()) else { return await file.close() }
+            try await file.remove()
             table.forget(id)
-            try await index.markRemoved(id)
             isRemoved = true
         }
         return isRemoved

@@ -4,8 +4,9 @@ import ServiceKit
 
 /// Uploads that come in parts, from their creation to the file that they become.
 ///
-/// The row is stored before the file is made, and the blob has its name before the row says that there is a file; a
-/// crash at any point leaves an upload that goes on where its file ends, or nothing.
+/// The file is made and held before the row is stored, so that a row always has its file; and the blob has its name
+/// before the row says that there is a file. A crash at any point leaves an upload that goes on where its file ends, or
+/// nothing. Any instance takes any part: whoever holds the file (`PartialFile.hold`) reads row and offset then.
 struct PartialUploads: Sendable {
     /// How an upload stands.
     struct Progress: Sendable {
@@ -25,6 +26,8 @@ struct PartialUploads: Sendable {
 
     /// How long who asks for the offset waits for a part's end, in milliseconds.
     static let askWaitMax: Int64 = 500
+    /// Between two attempts to hold a file that another instance holds, in milliseconds.
+    static let holdInterval: Int64 = 20
 
     let files: FileStore
     let index: any PartialUploadIndex
@@ -77,10 +80,17 @@ struct PartialUploads: Sendable {
             createdAt: clock.now(),
             expiresAt: makeExpiry()
         )
-        try await index.insert(upload, within: limits)
         let file = table.file(upload.id)
         do {
-            try await files.blobs.create(file)
+            try await file.create(as: files.blobs.makeTemporaryPath())
+            try await index.insert(upload, within: limits)
+        } catch {
+            table.forget(upload.id)
+            try await file.remove()
+            throw error
+        }
+        do {
+            try await files.blobs.synchronizePartialFiles()
             var progress = Progress(upload: upload, offset: 0)
             if length == 0 { progress = try await complete(upload, file) }
             await file.close()
@@ -119,11 +129,17 @@ struct PartialUploads: Sendable {
     func progress(_ id: String, of caller: Caller) async throws -> Progress {
         _ = try await find(id, of: caller)
         do {
+            let deadline = clock.monotonicMilliseconds() + Self.askWaitMax
             return try await leases.with(id, waitMax: Self.askWaitMax) { lease in
-                let progress = try await standing(id, of: caller)
-                guard progress.upload.state == .open, progress.offset == progress.upload.length else { return progress }
-                // All of it is there, but it was not recorded: the client would take it for done.
-                return try await receive(Part(offset: progress.offset, body: .empty), of: id, by: caller, lease)
+                try await holding(id, of: caller, until: deadline) { upload, file in
+                    guard upload.state == .open else { return Progress(upload: upload, offset: upload.length) }
+                    let offset = try await file.offset()
+                    let progress = Progress(upload: upload, offset: min(offset, upload.verifiedLength ?? offset))
+                    guard progress.offset == upload.length else { return progress }
+                    // All of it is there, but it was not recorded: the client would take it for done.
+                    let part = Part(offset: progress.offset, body: .empty)
+                    return try await receive(part, of: upload, by: caller, into: file, lease)
+                }
             }
         } catch FilesError.uploadLocked {
             let progress: Progress
@@ -150,21 +166,27 @@ struct PartialUploads: Sendable {
     func receive(_ part: Part, of id: String, by caller: Caller) async throws -> Progress {
         // Before the lease too: nobody disturbs the uploads of others.
         _ = try await find(id, of: caller)
-        return try await leases.with(id) { try await receive(part, of: id, by: caller, $0) }
+        let deadline = clock.monotonicMilliseconds() + UploadLeases.waitMax
+        return try await leases.with(id) { lease in
+            try await holding(id, of: caller, until: deadline) { upload, file in
+                try await receive(part, of: upload, by: caller, into: file, lease)
+            }
+        }
     }
 
     /// Ends an upload; the file that it has become goes as well.
+    ///
+    /// Another instance that receives a part of it finds that it is over when it would record that.
     ///
     /// - Throws: `FilesError.fileNotFound`, `.uploadExpired`, `.uploadLocked`.
     func terminate(_ id: String, by caller: Caller) async throws {
         _ = try await find(id, of: caller)
         try await leases.with(id, takesOver: true) { _ in
             let upload = try await find(id, of: caller)
-            if upload.state == .complete {
-                _ = try await files.remove(id, by: caller)
-            } else {
-                try await remove(id)
-            }
+            if upload.state == .open, try await remove(id) { return }
+            // It may have become a file just now, or somebody else has ended it.
+            guard try await find(id, of: caller).state == .complete else { throw FilesError.fileNotFound }
+            _ = try await files.remove(id, by: caller)
         }
     }
 
@@ -183,30 +205,50 @@ struct PartialUploads: Sendable {
         }
     }
 
-    private func receive(
-        _ part: Part,
-        of id: String,
-        by caller: Caller,
-        _ lease: UploadLeases.Lease
+    /// Runs `body` with what the row says while nobody else, in any instance, writes to the upload's file.
+    ///
+    /// A complete upload has none.
+    private func holding(
+        _ id: String,
+        of caller: Caller,
+        until deadline: Int64,
+        _ body: (PartialUpload, PartialFile) async throws -> Progress
     ) async throws -> Progress {
-        let upload = try await find(id, of: caller)
-        guard upload.state == .open else {
-            try Self.check(part, offset: upload.length, length: upload.length)
-            return Progress(upload: upload, offset: upload.length)
-        }
         let file = table.file(id)
-        let offset = try await file.open(verifiedLength: upload.verifiedLength)
         do {
-            try Self.check(part, offset: offset, length: upload.length)
-            let progress = try await slots.with(caller.userID) {
-                try await receive(part, of: upload, into: file, lease)
+            while try await !file.hold() {
+                guard clock.monotonicMilliseconds() < deadline else { throw FilesError.uploadLocked }
+                try await clock.sleep(Self.holdInterval)
             }
+        } catch FilesError.fileNotFound {
+            let upload = try await find(id, of: caller)
+            guard upload.state == .complete else { throw FilesError.fileNotFound }
+            return try await body(upload, file)
+        }
+        do {
+            let progress = try await body(try await find(id, of: caller), file)
             await file.close()
             return progress
         } catch {
             await file.close()
             throw error
         }
+    }
+
+    private func receive(
+        _ part: Part,
+        of upload: PartialUpload,
+        by caller: Caller,
+        into file: PartialFile,
+        _ lease: UploadLeases.Lease
+    ) async throws -> Progress {
+        guard upload.state == .open else {
+            try Self.check(part, offset: upload.length, length: upload.length)
+            return Progress(upload: upload, offset: upload.length)
+        }
+        let offset = try await file.open(verifiedLength: upload.verifiedLength)
+        try Self.check(part, offset: offset, length: upload.length)
+        return try await slots.with(caller.userID) { try await receive(part, of: upload, into: file, lease) }
     }
 
     private func receive(
@@ -226,7 +268,8 @@ struct PartialUploads: Sendable {
                 bytesMax: upload.length - part.offset,
                 file: file,
                 lease: lease,
-                leases: leases
+                leases: leases,
+                yields: files.blobs.sharing == .instances
             )
             try await transfer.run()
             if let checksum = part.checksum { try await file.verify(checksum) }
@@ -241,19 +284,32 @@ struct PartialUploads: Sendable {
             progress.upload.expiresAt = makeExpiry()
             try await index.update(upload.id, expiresAt: progress.upload.expiresAt, verifiedLength: nil)
             return progress
-        } catch FilesError.storageFull {
+        } catch {
+            try await giveUp(upload, file, error)
+        }
+    }
+
+    /// Ends a part that failed, and the upload if nothing can come of it.
+    private func giveUp(_ upload: PartialUpload, _ file: PartialFile, _ error: any Error) async throws -> Never {
+        // Another instance has taken over: what is in the file is its own.
+        guard await file.isHeld else { throw FilesError.uploadLocked }
+        switch error {
+        case FilesError.storageFull:
             // The room is given back; the client begins again when there is some.
             try await remove(upload.id)
-            throw FilesError.storageFull
-        } catch let refusal as Refusal {
+        case let refusal as Refusal:
             try await remove(upload.id)
             throw refusal.reason
-        } catch {
+        default:
             try await file.rollBack()
             try await file.synchronize()
-            try await index.update(upload.id, expiresAt: makeExpiry(), verifiedLength: nil)
-            throw error
+            do {
+                try await index.update(upload.id, expiresAt: makeExpiry(), verifiedLength: nil)
+            } catch FilesError.fileNotFound {
+                // Another instance has ended the upload, or it is a file by now.
+            }
         }
+        throw error
     }
 
     /// Makes a file of an upload that has all its bytes.
@@ -268,10 +324,13 @@ struct PartialUploads: Sendable {
         let record = files.makeRecord(upload.id, summary, upload.document, uploaderID: upload.uploaderID)
         let stored: FileRecord
         do {
-            stored = try await files.store(record) {
-                try await files.blobs.publish(file, sha256: record.sha256)
-            } insert: { [upload] record in
-                try await index.complete(record, within: files.limits, expiresAt: upload.expiresAt)
+            stored = try await files.store(record, from: file.path) { [upload] record, removals in
+                try await index.complete(
+                    record,
+                    within: files.limits,
+                    expiresAt: upload.expiresAt,
+                    removals: removals
+                )
             }
         } catch let error as FilesError {
             throw error.isAboutLimits ? Refusal(reason: error) : error
@@ -307,10 +366,13 @@ struct PartialUploads: Sendable {
     }
 
     /// Removes bytes, then row: a row without a file answers 404, and goes at the next start.
-    private func remove(_ id: String) async throws {
+    ///
+    /// - Returns: Whether the upload was open until now.
+    @discardableResult
+    private func remove(_ id: String) async throws -> Bool {
         try await table.file(id).remove()
         table.forget(id)
-        try await index.removeUpload(id)
+        return try await index.removeUpload(id)
     }
 
     private func discard(_ id: String) async {

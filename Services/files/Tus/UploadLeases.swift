@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Who may write to an upload: one request at a time.
+/// Who may write to an upload, of the requests to this instance: one at a time.
 ///
 /// A further one waits a little, since a client whose connection has broken comes back before we know. A holder that
 /// has received nothing for a while is told to leave; one that is alive keeps its place.
@@ -45,7 +45,7 @@ final class UploadLeases: Sendable {
         var waiter: Lease?
     }
 
-    private let clock: FilesClock
+    let clock: FilesClock
     private let entries = Mutex<[String: Entry]>([:])
 
     init(clock: FilesClock) { self.clock = clock }
@@ -87,6 +87,11 @@ final class UploadLeases: Sendable {
     /// The holder is alive.
     func touch(_ lease: Lease) { lease.lastActivity.store(clock.monotonicMilliseconds(), ordering: .relaxed) }
 
+    /// When the holder is taken to be dead if nothing arrives until then, in milliseconds from now.
+    func untilIdle(_ lease: Lease) -> Int64 {
+        Self.idleMax - (clock.monotonicMilliseconds() - lease.lastActivity.load(ordering: .relaxed))
+    }
+
     /// Whether a request waits for the upload.
     func isAwaited(_ id: String) -> Bool { entries.withLock { $0[id]?.waiter != nil } }
 
@@ -125,10 +130,9 @@ final class UploadLeases: Sendable {
     private func watch(_ holder: Lease, _ waitMax: Int64) async {
         let start = clock.monotonicMilliseconds()
         while !Task.isCancelled {
-            let now = clock.monotonicMilliseconds()
-            let untilIdle = Self.idleMax - (now - holder.lastActivity.load(ordering: .relaxed))
+            let untilIdle = untilIdle(holder)
             if untilIdle <= 0 { holder.interrupt() }
-            let left = waitMax - (now - start)
+            let left = waitMax - (clock.monotonicMilliseconds() - start)
             guard left > 0 else { return }
             do { try await clock.sleep(untilIdle > 0 ? min(untilIdle, left) : left) } catch { return }
         }

@@ -79,9 +79,11 @@ struct UploadRoutes: RouteGroup {
             }
             let document = try decoder.finish()
             if !decoded.isEmpty { try await writer.append(decoded) }
-            return try await files.add(try await writer.finish(), from: writer, document: document, by: caller)
+            let record = try await files.add(try await writer.finish(), from: writer, document: document, by: caller)
+            await writer.discard()
+            return record
         } catch {
-            await writer.abandon()
+            await writer.discard()
             throw error
         }
     }

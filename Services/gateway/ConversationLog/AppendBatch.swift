@@ -150,3 +150,37 @@ struct PositionMove: Equatable, Sendable {
     /// The connection that it came from, when only one has said so.
     let origin: ConnectionID?
 }
+
+extension AppendBatch {
+    /// The text to store: a customer's message to nobody in particular is to the agent assigned now.
+    ///
+    /// - Returns: Where it lies in `bytes`.
+    func completedText(of append: Append, agent: String?) -> Range<Int> {
+        guard append.addressee == nil, append.senderType == .customer, append.kind == .chat else { return append.text }
+        let start = bytes.count
+        let length = append.text.count - 1
+        // The place comes first: making it may move what is copied.
+        let place = bytes.reserve(length)
+        place.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.waiting[append.text].prefix(length)))
+        if let agent {
+            bytes.append(#","to_user_id":""#)
+            bytes.append(text: agent)
+            bytes.append("\"}")
+        } else {
+            bytes.append(#","to_user_id":null}"#)
+        }
+        return start..<bytes.count
+    }
+}
+
+extension FrameProblem {
+    /// A key that names an entry of another type: neither a repeat nor to be acknowledged, since what the frame asks
+    /// for was not done.
+    static let clientIDReused = FrameProblem.field("client_id", "names an entry of another type", .clientIDReused)
+
+    /// A conversation has as many entries as it may.
+    static let conversationFull = FrameProblem(
+        code: .storageFull,
+        message: "conversation_id: holds \(LogSchema.sequenceMax) entries"
+    )
+}

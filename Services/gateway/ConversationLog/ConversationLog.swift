@@ -1,6 +1,7 @@
 import Net
 
-/// The append-only logs of all conversations: dense sequences 1, 2, 3 …, idempotent appends, membership and positions.
+/// The append-only logs of all conversations: dense sequences 1, 2, 3 …, idempotent appends, membership and
+/// positions.
 ///
 /// Calls return at once; answers come on threads of the log's own, and the caller hands them to its loop. Membership
 /// follows the entries (DESIGN §4, Members): the engine works it out in the step that appends.

@@ -39,6 +39,10 @@ enum StoredEntry {
         field("from_user_id", in: text) == sender && field("client_id", in: text) == clientID
     }
 
+    static func isChat(_ text: [UInt8]) -> Bool { text.withUnsafeBytes { Glance($0).isChat } }
+
+    static func isRecalled(_ text: [UInt8]) -> Bool { text.withUnsafeBytes { Glance($0).recallSequence != nil } }
+
     /// The members that an `Ack` repeats, as they stand in the text: from behind `"type":"…",` to the last of them.
     static func acknowledged(in text: [UInt8]) -> Range<Int>? {
         let id = Array(#""id":""#.utf8)

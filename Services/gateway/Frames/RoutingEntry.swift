@@ -11,6 +11,16 @@ struct RoutingEntry {
     let kind: EntryKind
     private let type: StaticString
 
+    private static let types: [StaticString] = ["AgentAssigned", "Transferred", "ConversationClosed"]
+
+    /// Whether a stored text is that of a routing entry.
+    static func isText(_ text: UnsafeRawBufferPointer) -> Bool {
+        let name = text.dropFirst(#""type":""#.utf8.count)
+        return types.contains {
+            name.starts(with: UnsafeRawBufferPointer(start: $0.utf8Start, count: $0.utf8CodeUnitCount))
+        }
+    }
+
     /// - Returns: `nil` for a decision that is no entry: `queued`, or one that lacks what its kind needs.
     init?(_ decision: RoutingDecision) {
         switch decision.kind {

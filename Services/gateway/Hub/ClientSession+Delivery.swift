@@ -127,7 +127,15 @@ extension ClientSession {
     /// A conversation of this user's reaches that far: reads what is missing.
     func noteHead(_ conversationID: String, _ head: Int) {
         delivery.note(conversationID, head: head)
+        if delivery.newConversationCount > shard.limits.newConversationsMax { return close(.overload) }
         readNext()
+    }
+
+    /// How a conversation that reaches that far gets to this connection.
+    func reach(of conversationID: String, to head: Int) -> DeliveryState.Reach {
+        let reach = delivery.reach(of: conversationID, to: head, spanMax: Self.pageEntries)
+        // While much waits for the socket it reads at the socket's pace.
+        return reach == .together && connection.outboundCount > Self.pageBytes ? .alone : reach
     }
 
     private func sendEntry(_ sequence: Int, _ text: UnsafeRawBufferPointer) {

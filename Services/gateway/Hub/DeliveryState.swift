@@ -86,6 +86,28 @@ struct DeliveryState {
     /// Whether anything of this conversation was seen to be the user's.
     func knows(_ conversationID: String) -> Bool { cursors[conversationID] != nil }
 
+    // MARK: - Hints
+
+    /// How entries up to a head get to this connection.
+    enum Reach: Equatable {
+        /// They did.
+        case reached
+        /// By a read that others share: it is a few entries behind, and reads nothing by itself.
+        case together
+        /// By a read of its own.
+        case alone
+    }
+
+    /// How a conversation that is known to reach a head gets here.
+    func reach(of conversationID: String, to head: Int, spanMax: Int) -> Reach {
+        guard phase == .flowing, let cursor = cursors[conversationID], let sent = cursor.sent else { return .alone }
+        if sent >= head { return .reached }
+        return cursor.isReading || head - sent > spanMax ? .alone : .together
+    }
+
+    /// The last sequence that was sent of a conversation, when its position is known.
+    func sent(in conversationID: String) -> Int? { cursors[conversationID]?.sent }
+
     // MARK: - Live entries
 
     /// An entry of a conversation of this user's was committed.

@@ -29,6 +29,10 @@ struct GatewayLimits: Sendable {
     var heartbeatMilliseconds = 30_000
     /// How long before a session ends its clients are told.
     var sessionWarningMilliseconds: Int64 = 300_000
+    /// Reads of the log that a loop has under way.
+    var readsMax = 128
+    /// How often everybody's heads are read, with several gateways.
+    var sweepMilliseconds: Int64 = 30_000
     /// Conversations that `Welcome` lists.
     var welcomeHeadsMax = 1000
 }

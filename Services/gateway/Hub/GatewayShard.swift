@@ -25,6 +25,12 @@ final class GatewayShard {
     let wallClock: @Sendable () -> Timestamp
     var serving = ServingTable()
     let queue: QueueBoard
+    /// `nil` when no other gateway can share the log.
+    let peers: PeerLink?
+    var hintReads = HintReads()
+    var headReads = HeadReads()
+    private var gate: ReadGate<() -> Void>
+    private var startingReads: ArraySlice<() -> Void> = []
     /// Of the running `committed`, and its buffer.
     var deliveries = 0
     var acknowledgements = ByteQueue()
@@ -50,6 +56,8 @@ final class GatewayShard {
         let queue: QueueBoard
         let entrance: SessionEntrance
         let audit: AuditLink
+        /// Left out when no other gateway can share the log.
+        var peers: PeerLink?
         var wallClock: @Sendable () -> Timestamp = { .now() }
     }
 
@@ -69,6 +77,8 @@ final class GatewayShard {
         directory = shared.directory
         presence = shared.presence
         queue = shared.queue
+        peers = shared.peers
+        gate = ReadGate(underWayMax: shared.limits.readsMax)
         wallClock = shared.wallClock
         intake = MessageIntake(
             loop: loop,
@@ -169,34 +179,68 @@ final class GatewayShard {
         naming conversationIDs: [String],
         _ take: @escaping (ClientSession, [MemberPosition]) -> Void
     ) {
-        let bound = LoopBound((session, take), loop: loop)
-        log.positions(of: session.identity.userID, naming: conversationIDs) { [loop] answer in
-            loop.submit {
-                let (session, take) = bound.value
-                switch answer {
-                case .success(let positions): take(session, positions)
-                case .failure: session.close(.overload)
+        inTurn { [self] in
+            guard session.connection.isOpen else { return turnEnded() }
+            let bound = LoopBound((self, session, take), loop: loop)
+            log.positions(of: session.identity.userID, naming: conversationIDs) { [loop] answer in
+                loop.submit {
+                    let (shard, session, take) = bound.value
+                    switch answer {
+                    case .success(let positions): take(session, positions)
+                    case .failure: session.close(.overload)
+                    }
+                    shard.turnEnded()
                 }
             }
         }
     }
 
     func read(_ read: DeliveryState.Read, for session: ClientSession) {
-        let bound = LoopBound(session, loop: loop)
-        switch read {
-        case .position(let conversationID):
-            log.position(of: session.identity.userID, in: conversationID) { [loop] answer in
-                loop.submit { bound.value.takePosition(conversationID, answer) }
+        inTurn { [self] in
+            guard session.connection.isOpen else { return turnEnded() }
+            let bound = LoopBound((self, session), loop: loop)
+            switch read {
+            case .position(let conversationID):
+                log.position(of: session.identity.userID, in: conversationID) { [loop] answer in
+                    loop.submit {
+                        bound.value.1.takePosition(conversationID, answer)
+                        bound.value.0.turnEnded()
+                    }
+                }
+            case .entries(let conversationID, let sequence):
+                log.read(
+                    conversationID,
+                    .after(sequence),
+                    limit: ClientSession.pageEntries,
+                    bytesMax: ClientSession.pageBytes
+                ) { [loop] answer in
+                    loop.submit {
+                        bound.value.1.takePage(conversationID, answer)
+                        bound.value.0.turnEnded()
+                    }
+                }
             }
-        case .entries(let conversationID, let sequence):
-            log.read(
-                conversationID,
-                .after(sequence),
-                limit: ClientSession.pageEntries,
-                bytesMax: ClientSession.pageBytes
-            ) { [loop] answer in
-                loop.submit { bound.value.takePage(conversationID, answer) }
-            }
+        }
+    }
+
+    /// Begins a read of the log when it is its turn; once it is answered it calls `turnEnded`.
+    ///
+    /// - Parameter isUrgent: Whether it goes before those of connections that catch up.
+    func inTurn(isUrgent: Bool = false, _ read: @escaping () -> Void) {
+        if let read = gate.begin(read, isUrgent: isUrgent) { run(read) }
+    }
+
+    func turnEnded() {
+        if let next = gate.end() { run(next) }
+    }
+
+    /// One after the other, not one inside the other: thousands may find that they have nothing to read any more.
+    private func run(_ read: @escaping () -> Void) {
+        startingReads.append(read)
+        guard startingReads.count == 1 else { return }
+        while let read = startingReads.first {
+            read()
+            startingReads.removeFirst()
         }
     }
 

@@ -41,11 +41,24 @@ struct RateLimit {
     ///
     /// - Returns: How long to wait before the next one, in milliseconds; 0 when there is room.
     mutating func take(now: Int64) -> Int64 {
-        if now > last {
-            tokens = min(burst, tokens + Double(now - last) * perSecond / 1000)
-            last = now
-        }
+        refill(now)
         tokens -= 1
         return tokens >= 0 ? 0 : Int64((-tokens * 1000 / perSecond).rounded(.up))
+    }
+
+    /// Takes one event if there is room for it.
+    ///
+    /// - Returns: Whether there was; one that is refused does not count.
+    mutating func takeIfAny(now: Int64) -> Bool {
+        refill(now)
+        guard tokens >= 1 else { return false }
+        tokens -= 1
+        return true
+    }
+
+    private mutating func refill(_ now: Int64) {
+        guard now > last else { return }
+        tokens = min(burst, tokens + Double(now - last) * perSecond / 1000)
+        last = now
     }
 }

@@ -15,6 +15,9 @@ struct SessionTable {
     /// The hashes of all sessions, for verifying each again.
     var hashes: [String] { Array(byHash.keys) }
 
+    /// Everybody who has a session here.
+    var userIDs: [String] { Array(byUser.keys) }
+
     subscript(number: UInt64) -> ClientSession? { byNumber[number] }
 
     /// A user's sessions here.

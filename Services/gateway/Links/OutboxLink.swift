@@ -37,6 +37,7 @@ final class OutboxLink: Sendable {
     private struct State {
         /// Items and reports in the lanes.
         var items: Set<Int64> = []
+        var turns = OutboxTurns()
         var reports = 0
         /// Decisions handed to the log, and who waits for each to be in it.
         var appending: [String: [Waiter]] = [:]
@@ -47,6 +48,7 @@ final class OutboxLink: Sendable {
     private let log: any ConversationLog
     private let presence: InternalClient
     private let fileGrants: FileGrants
+    private let isAlone: @Sendable () -> Bool
     private let onQueued: @Sendable (QueuePlace) -> Void
     private let lanes: [(stream: AsyncStream<Job>, queue: AsyncStream<Job>.Continuation)]
     private let state = Mutex(State())
@@ -55,13 +57,16 @@ final class OutboxLink: Sendable {
     ///   - log: Whose outbox it is.
     ///   - presence: Makes the decisions.
     ///   - fileGrants: Takes grants back.
+    ///   - isAlone: Whether there is no other gateway that sees to the same outbox.
     ///   - onQueued: Told of a customer who has to wait.
     init(
         log: any ConversationLog,
         presence: InternalClient,
         fileGrants: FileGrants,
+        isAlone: @escaping @Sendable () -> Bool = { true },
         onQueued: @escaping @Sendable (QueuePlace) -> Void
     ) {
+        self.isAlone = isAlone
         self.log = log
         self.presence = presence
         self.fileGrants = fileGrants
@@ -85,8 +90,15 @@ final class OutboxLink: Sendable {
 
     // MARK: - Work
 
-    /// Items that a commit has made due; from any thread.
+    /// Items that a commit of this gateway's has made due; from any thread.
     func enqueue(_ items: [OutboxItem]) {
+        state.withLock { state in
+            for item in items { state.turns.appended(item.number) }
+        }
+        perform(items)
+    }
+
+    private func perform(_ items: [OutboxItem]) {
         for item in items {
             let isNew = state.withLock { state in
                 guard state.items.count < Self.waitingMax else { return false }
@@ -111,11 +123,17 @@ final class OutboxLink: Sendable {
         var last: Int64 = 0
         while true {
             // What cannot be read now is read the next time.
-            guard let items = try? await items(after: last), let newest = items.last else { return }
-            enqueue(items)
+            guard let items = try? await items(after: last) else { return }
+            guard let newest = items.last else { break }
+            let (now, isAlone) = (Monotonic.milliseconds(), isAlone())
+            let due = state.withLock { state in
+                items.filter { state.turns.isDue($0.number, now: now, isAlone: isAlone) }
+            }
+            perform(due)
             last = newest.number
-            if items.count < Self.reloadMax { return }
+            if items.count < Self.reloadMax { break }
         }
+        state.withLock { $0.turns.endRound() }
     }
 
     private func items(after number: Int64) async throws -> [OutboxItem] {
@@ -128,6 +146,7 @@ final class OutboxLink: Sendable {
             do {
                 try await perform(item.work)
                 log.settle(item.number)
+                state.withLock { $0.turns.settled(item.number) }
             } catch {
                 // It stays in the outbox, and comes again with the next reading of it.
             }

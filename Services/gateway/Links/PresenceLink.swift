@@ -19,6 +19,7 @@ protocol PresenceReporting: Sendable {
 /// Presence may be away: chat goes on, events gather (bounded), and everything is announced when it is back.
 final class PresenceLink: PresenceReporting {
     private static let heartbeatInterval = Duration.seconds(2)
+    private static let heartbeatIntervalMin = Duration.milliseconds(50)
     /// Joins and leaves gather so long, so that a storm of them is few requests.
     private static let gatherInterval = Duration.milliseconds(20)
     private static let retryInterval = Duration.milliseconds(250)
@@ -40,6 +41,10 @@ final class PresenceLink: PresenceReporting {
         let onQueue: @Sendable (WaitingQueue) -> Void
         /// Users for whom presence has no room: nobody would find them.
         let onRefused: @Sendable ([String]) -> Void
+        /// Users whose joins presence has answered.
+        var onJoined: @Sendable ([String]) -> Void = { _ in }
+        /// The answer to a heartbeat, and a monotonic time before which it was not sent, in milliseconds.
+        var onRegistered: @Sendable (GatewayRegistration, Int64) -> Void = { _, _ in }
     }
 
     /// How this gateway is known.
@@ -77,22 +82,27 @@ final class PresenceLink: PresenceReporting {
     @concurrent
     func run(_ takers: Takers) async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.beatForEver() }
-            group.addTask { await self.reportForEver(takers.onRefused) }
+            group.addTask { await self.beatForEver(takers) }
+            group.addTask { await self.reportForEver(takers) }
             group.addTask { await self.followForEver(takers) }
         }
     }
 
     // MARK: - Registration
 
-    private func beatForEver() async {
+    /// Twice a lease, so that the list of gateways does not get older than one while presence answers.
+    private func beatForEver(_ takers: Takers) async {
         while !Task.isCancelled {
-            await beat()
-            try? await Task.sleep(for: Self.heartbeatInterval)
+            let lease = await beat(takers)
+            let interval = lease.map { max(.milliseconds($0 / 2), Self.heartbeatIntervalMin) }
+            try? await Task.sleep(for: min(interval ?? Self.heartbeatInterval, Self.heartbeatInterval))
         }
     }
 
-    private func beat() async {
+    /// - Returns: The lease, in milliseconds, when presence has answered.
+    @discardableResult
+    private func beat(_ takers: Takers?) async -> Int? {
+        let sentAt = Monotonic.milliseconds()
         let announcement = GatewayAnnouncement(
             url: own.url,
             incarnation: own.incarnation,
@@ -101,28 +111,30 @@ final class PresenceLink: PresenceReporting {
         )
         let path = "/internal/gateways/\(own.gatewayID)"
         guard let answer = try? await client.call(.post, path, announcement, as: GatewayRegistration.self) else {
-            return
+            return nil
         }
         queue.withLock { $0.registered(answer.registration) }
+        takers?.onRegistered(answer, sentAt)
+        return answer.leaseMilliseconds
     }
 
     /// Says that this gateway is stopping, and when its sockets are closed that it is gone (DESIGN R14).
     func drain() async {
         isDraining.store(true, ordering: .relaxed)
-        await beat()
+        await beat(nil)
     }
 
     /// The last words: what happened, then a heartbeat without connections, which ends the registration.
     func end() async {
-        while case .more = await report({ _ in }) {}
-        await beat()
+        while case .more = await report(nil) {}
+        await beat(nil)
     }
 
     // MARK: - Events
 
-    private func reportForEver(_ onRefused: @Sendable ([String]) -> Void) async {
+    private func reportForEver(_ takers: Takers) async {
         while !Task.isCancelled {
-            switch await report(onRefused) {
+            switch await report(takers) {
             case .more: continue
             case .done: try? await Task.sleep(for: Self.gatherInterval)
             case .failed: try? await Task.sleep(for: Self.retryInterval)
@@ -132,7 +144,7 @@ final class PresenceLink: PresenceReporting {
 
     private enum Report { case more, done, failed }
 
-    private func report(_ onRefused: @Sendable ([String]) -> Void) async -> Report {
+    private func report(_ takers: Takers?) async -> Report {
         guard let (registration, first, events) = queue.withLock({ $0.next() }) else { return .done }
         let batch = PresenceEvents(
             gatewayID: own.gatewayID,
@@ -142,12 +154,13 @@ final class PresenceLink: PresenceReporting {
         )
         do {
             let answer = try await client.call(.post, "/internal/events", batch, as: PresenceEventsAnswer.self)
-            queue.withLock { $0.taken(registration: registration, first: first, count: events.count) }
-            if let refused = answer.refused, !refused.isEmpty { onRefused(refused) }
+            let joined = queue.withLock { $0.taken(registration: registration, first: first, count: events.count) }
+            if !joined.isEmpty { takers?.onJoined(joined) }
+            if let refused = answer.refused, !refused.isEmpty { takers?.onRefused(refused) }
             return events.count == PresenceEvents.eventsMax ? .more : .done
         } catch let error where error.refusedStatus == 409 {
             queue.withLock { $0.loseContinuity() }
-            await beat()
+            await beat(takers)
             return .failed
         } catch {
             return .failed

@@ -17,7 +17,7 @@ struct PresenceQueue {
     private var users: [String: Present] = [:]
     private var waiting: [PresenceEvent] = []
     private var nextNumber = 1
-    /// The highest number handed out in this registration, whether or not an answer came.
+    /// The highest number handed out, whether or not an answer came.
     private var sentThrough = 0
     private let waitingMax: Int
     private var needsAnnouncement = true
@@ -44,12 +44,11 @@ struct PresenceQueue {
 
     /// The answer to a heartbeat.
     ///
-    /// Another registration than before: number from 1, announce.
+    /// Another registration than before: announce. Numbers go on: two answers may come in the wrong order, the former
+    /// registration then is followed by this one a second time, and presence has seen its first numbers already.
     mutating func registered(_ number: Int?) {
         guard number != registration else { return }
         registration = number
-        nextNumber = 1
-        sentThrough = 0
         loseContinuity()
     }
 
@@ -80,10 +79,16 @@ struct PresenceQueue {
     }
 
     /// A batch of `next` was applied.
-    mutating func taken(registration: Int, first: Int, count: Int) {
-        guard registration == self.registration, first == nextNumber, !needsAnnouncement else { return }
+    ///
+    /// - Returns: The users whose joins it held, those of an announcement as any other; none when it is not the batch
+    ///   that was waited for, and all will be announced again.
+    @discardableResult
+    mutating func taken(registration: Int, first: Int, count: Int) -> [String] {
+        guard registration == self.registration, first == nextNumber, !needsAnnouncement else { return [] }
+        let joined = waiting.prefix(count).compactMap { $0.kind == .join ? $0.userID : nil }
         waiting.removeFirst(min(count, waiting.count))
         nextNumber += count
+        return joined
     }
 
     private mutating func push(_ event: PresenceEvent) {

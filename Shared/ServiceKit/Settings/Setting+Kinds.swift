@@ -46,12 +46,17 @@ extension Setting where Value == String {
 /// The readers wrap what they find once more: a plain `nil` would be a value, and a bad one would pass.
 extension Setting where Value == String? {
     /// Text of the given length in UTF-8 bytes.
-    package static func optionalString(_ key: String, bytes: ClosedRange<Int>, _ doc: String) -> Setting {
+    package static func optionalString(
+        _ key: String,
+        bytes: ClosedRange<Int>,
+        shown defaultText: String = "none",
+        _ doc: String
+    ) -> Setting {
         Setting(
             key,
             rule: "text of \(bytes.lowerBound) to \(bytes.upperBound) bytes",
             default: nil,
-            shown: "none",
+            shown: defaultText,
             doc
         ) { $0.string(bytes: bytes).map(Optional.some) }
     }

@@ -5,6 +5,7 @@ extension SettingsCatalogue {
         gatewayConnectionsPerUser, gatewayMessageRate, gatewayMessageBurst, gatewayFrameBytesMax,
         gatewayOutboundBytesMax, gatewayPingInterval, gatewayHeartbeatInterval, gatewayCommitInterval,
         gatewayDrainSpread, gatewaySyncTimeout, gatewayPresenceInterval, gatewaySessionWarning,
+        gatewaySweepInterval, gatewayHandshakeRate,
     ]
 
     package static let gatewayListen = Setting.address(
@@ -13,18 +14,31 @@ extension SettingsCatalogue {
         "the address that the gateway listens on"
     )
 
-    package static let gatewayID = Setting.string(
+    package static let gatewayID = Setting.optionalString(
         "gateway.id",
-        default: "gateway-1",
         bytes: 1...64,
-        "this gateway's name among others"
+        shown: "the host's name and the port of gateway.listen",
+        "this gateway's name among others, which no two may share"
     )
 
-    package static let gatewayURL = Setting.string(
+    package static let gatewayURL = Setting.optionalURL(
         "gateway.url",
-        default: "http://127.0.0.1:6004",
-        bytes: 1...1024,
+        shown: "http:// and gateway.listen, or the host's name if it listens on all addresses",
         "where other gateways reach this one"
+    )
+
+    package static let gatewaySweepInterval = Setting.duration(
+        "gateway.sweep_interval_ms",
+        default: 30_000,
+        in: 100...3_600_000,
+        "with several gateways: how often each looks again for entries that it was not told of"
+    )
+
+    package static let gatewayHandshakeRate = Setting.integer(
+        "gateway.handshakes_per_second",
+        default: 2000,
+        in: 1...1_000_000,
+        "WebSockets opened in a second, more get 503 and when to come again"
     )
 
     package static let gatewayConnectionsMax = Setting.integer(

@@ -2,30 +2,6 @@ import Core
 import Net
 import Storage
 
-/// A user in a conversation.
-struct Membership: Hashable {
-    let user: String
-    let conversationID: String
-}
-
-/// The receipts of one member that are stored together: how far the last of them reach.
-struct GatheredReceipt {
-    var delivered = 0
-    var read = 0
-    /// The connection that they came from, when only one has said so.
-    var origin: ConnectionID?
-}
-
-/// What the writer's thread takes from its queue for one commit.
-struct CommitWork {
-    var batches: [AppendBatch] = []
-    var receipts: [Membership: GatheredReceipt] = [:]
-    /// Numbers of outbox items.
-    var settled: Set<Int64> = []
-
-    var isEmpty: Bool { batches.isEmpty && receipts.isEmpty && settled.isEmpty }
-}
-
 /// What the writer's thread does with what was queued: one transaction, then the outcomes.
 final class LogCommitter {
     /// Called on the writer's thread with batches whose outcomes are set.

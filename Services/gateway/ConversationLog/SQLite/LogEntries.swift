@@ -60,10 +60,8 @@ final class LogEntries {
         if let clientID = append.clientID {
             switch try find(known, sender: append.sender, clientID: clientID) {
             case .known(let sequence, let stored):
-                guard isChat(stored) == (append.kind == .chat) else {
-                    // Neither a repeat nor to be acknowledged: what it asks for was not done.
-                    let rule = "names an entry of another type"
-                    batch.appends[index].outcome = .failed(.field("client_id", rule, .clientIDReused))
+                guard StoredEntry.isChat(stored) == (append.kind == .chat) else {
+                    batch.appends[index].outcome = .failed(.clientIDReused)
                     return
                 }
                 return try repeated(batch, index, known, sequence, stored)
@@ -85,36 +83,17 @@ final class LogEntries {
         let conversation = known ?? begin(append.conversationID)
         guard conversation.head < LogSchema.sequenceMax else {
             batch.appends[index].outcome = .failed(
-                FrameProblem(code: .storageFull, message: "conversation_id: holds \(LogSchema.sequenceMax) entries")
+                .conversationFull
             )
             return
         }
-        let text = completeText(batch, index, conversation)
+        let text = batch.completedText(of: append, agent: conversation.state.agent)
+        batch.appends[index].text = text
         try insert(batch.bytes.waiting[text], conversation, hash)
         try take(append, batch, index, conversation, isNew: known == nil)
         if let recalled, let file = try recall.rewrite(recalled, recalledBy: conversation.head) {
             try revoke(file, conversation, batch)
         }
-    }
-
-    /// The text to store: a customer's message to nobody in particular is to the agent assigned now.
-    private func completeText(_ batch: AppendBatch, _ index: Int, _ conversation: LoadedConversation) -> Range<Int> {
-        let append = batch.appends[index]
-        guard append.addressee == nil, append.senderType == .customer, append.kind == .chat else { return append.text }
-        let start = batch.bytes.count
-        let length = append.text.count - 1
-        // The place comes first: making it may move what is copied.
-        let place = batch.bytes.reserve(length)
-        place.copyMemory(from: UnsafeRawBufferPointer(rebasing: batch.bytes.waiting[append.text].prefix(length)))
-        if let agent = conversation.state.agent {
-            batch.bytes.append(#","to_user_id":""#)
-            batch.bytes.append(text: agent)
-            batch.bytes.append("\"}")
-        } else {
-            batch.bytes.append(#","to_user_id":null}"#)
-        }
-        batch.appends[index].text = start..<batch.bytes.count
-        return batch.appends[index].text
     }
 
     private func insert(
@@ -190,19 +169,15 @@ final class LogEntries {
         if let need = state.need, let number = conversation.needNumber {
             batch.due.append(OutboxItem(number: number, work: .route(need)))
         }
-        if let file = batch.appends[index].file, isRecalled(stored) { try revoke(file, conversation, batch) }
+        if let file = batch.appends[index].file, StoredEntry.isRecalled(stored) {
+            try revoke(file, conversation, batch)
+        }
     }
 
     private func revoke(_ file: GrantedFile, _ conversation: LoadedConversation, _ batch: AppendBatch) throws {
         // A new number here too: the file may have been granted again since the outstanding one was seen to.
         if let number = try rows.removeRevoke(of: file) { removedItems.insert(number) }
         batch.due.append(try rows.put(.revoke(file), for: conversation))
-    }
-
-    private func isChat(_ stored: [UInt8]) -> Bool { stored.withUnsafeBytes { StoredEntry.Glance($0).isChat } }
-
-    private func isRecalled(_ stored: [UInt8]) -> Bool {
-        stored.withUnsafeBytes { StoredEntry.Glance($0).recallSequence != nil }
     }
 
     // MARK: - Receipts, and what is settled

@@ -14,7 +14,7 @@ final class LogWriter: Sendable {
     /// Receipts that are stored at once when so many wait.
     private static let receiptsDueMax = 50_000
     /// The most members whose receipts wait; another's is dropped, and entries may be sent to them again.
-    private static let receiptsMax = 200_000
+    static let receiptsMax = 200_000
 
     private struct Queue {
         var work = CommitWork()
@@ -128,22 +128,5 @@ final class LogWriter: Sendable {
             committer.commit(work.value)
         }
         return !isStopping || !work.value.batches.isEmpty
-    }
-}
-
-extension CommitWork {
-    /// Adds a receipt to what its member has said already.
-    mutating func gather(
-        _ receipt: Receipt,
-        of membership: Membership,
-        from origin: ConnectionID?,
-        countMax: Int
-    ) {
-        guard receipts.count < countMax || receipts[membership] != nil else { return }
-        var gathered = receipts[membership] ?? GatheredReceipt(origin: origin)
-        if gathered.origin != origin { gathered.origin = nil }
-        gathered.delivered = max(gathered.delivered, receipt.sequence)
-        if receipt.kind == .read { gathered.read = max(gathered.read, receipt.sequence) }
-        receipts[membership] = gathered
     }
 }

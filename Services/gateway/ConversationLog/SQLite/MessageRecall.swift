@@ -33,32 +33,15 @@ struct MessageRecall {
         at recalledAt: Timestamp?
     ) throws -> Verdict {
         guard let conversation, target >= 1, target <= conversation.head else {
-            return .refused(FrameProblem(code: .messageUnknown, message: "target_seq: there is no such entry"))
+            return .refused(RecallRule.unknown)
         }
         let (row, text) = try lookup.entry(target, of: conversation.number)
-        let stored = text.withUnsafeBytes { bytes in
-            let glance = StoredEntry.Glance(bytes)
-            return (
-                isChat: glance.isChat, isOwn: glance.isFrom(sender), recall: glance.recallSequence,
-                time: glance.timestamp
-            )
-        }
-        guard stored.isChat, stored.isOwn else {
-            let rule = stored.isChat ? "another's message" : "not a message"
-            return .refused(FrameProblem(code: .recallForbidden, message: "target_seq: is \(rule)"))
-        }
-        if let recall = stored.recall {
+        switch RecallRule.judge(text, by: sender, at: recalledAt) {
+        case .allowed: return .allowed(Target(row: row, text: text))
+        case .repeated(let recall):
             return .repeated(sequence: recall, stored: try lookup.entry(recall, of: conversation.number).text)
+        case .refused(let problem): return .refused(problem)
         }
-        guard let recalledAt, let sentAt = stored.time,
-            recalledAt.milliseconds - sentAt.milliseconds <= EntryKind.recallWindow
-        else {
-            let seconds = EntryKind.recallWindow / 1000
-            return .refused(
-                FrameProblem(code: .recallTooLate, message: "target_seq: was sent more than \(seconds) seconds ago")
-            )
-        }
-        return .allowed(Target(row: row, text: text))
     }
 
     /// Rewrites the message's row; its file, if it carried one, is to be revoked.

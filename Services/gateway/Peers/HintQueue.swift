@@ -1,0 +1,181 @@
+import Contracts
+
+/// What other gateways are still to be told (DESIGN R5): pure.
+///
+/// Of each conversation the newest head is pending, for each member by itself: one whose membership has ended is to be
+/// sent no more than that. A gateway has one request under way, sent again until it is taken or the gateway's
+/// registration has ended. A gateway for which more conversations than `conversationsMax` are pending is told to read
+/// everything instead: nothing is lost by the bound.
+struct HintQueue {
+    /// Conversations that may be pending for one gateway.
+    static let conversationsMax = 20_000
+    /// Members named in one request, unless its only hint has more.
+    static let usersPerRequestMax = 5000
+    /// The first pause after a failure, in milliseconds; each further one is twice as long, up to the longest.
+    private static let pause: Int64 = 50
+    private static let pauseMax: Int64 = 1000
+
+    /// How far a member is to be sent a conversation.
+    struct Head: Equatable {
+        let conversationID: String
+        let userID: String
+        let head: Int
+    }
+
+    struct Request: Equatable {
+        let peer: PeerList.Peer
+        let hints: DeliveryHints
+    }
+
+    fileprivate struct Target {
+        /// `nil` while presence places users there, but has not named it among the gateways.
+        var peer: PeerList.Peer?
+        let since: Int64
+        /// By conversation and member.
+        var pending: [String: [String: Int]] = [:]
+        var order: ArraySlice<String> = []
+        var wantsAll = false
+        var underWay: Request?
+        var failures = 0
+        var retryAt = Int64.min
+
+        var isIdle: Bool { pending.isEmpty && !wantsAll && underWay == nil }
+    }
+
+    private let conversationsMax: Int
+    private var targets: [String: Target] = [:]
+
+    init(conversationsMax: Int = HintQueue.conversationsMax) { self.conversationsMax = conversationsMax }
+
+    /// Conversations that are pending, over all gateways, without those under way.
+    var pendingCount: Int { targets.values.reduce(0) { $0 + $1.pending.count } }
+
+    /// Whether everything was taken.
+    var isIdle: Bool { targets.values.allSatisfy(\.isIdle) }
+
+    /// A member of a conversation is at that gateway.
+    mutating func add(_ head: Head, for gatewayID: String, now: Int64) {
+        targets[gatewayID, default: Target(since: now)].add(head, conversationsMax)
+    }
+
+    /// The gateway is told to read everything, in place of what is pending for it.
+    mutating func readAll(_ gatewayID: String, now: Int64) {
+        targets[gatewayID, default: Target(since: now)].overrun()
+    }
+
+    /// Presence has named the gateways.
+    ///
+    /// - Parameters:
+    ///   - peers: By id.
+    ///   - askedAt: When it was asked: who is not named and was not known before that may be named the next time.
+    /// - Returns: What was pending for registrations that have ended.
+    mutating func update(_ peers: [String: PeerList.Peer], askedAt: Int64) -> [Head] {
+        var left: [Head] = []
+        for (gatewayID, target) in targets {
+            let hasEnded =
+                switch (target.peer, peers[gatewayID]) {
+                case (nil, nil): target.since < askedAt
+                case (nil, _?): false
+                case (let known?, let named): known.registration != named?.registration
+                }
+            if hasEnded {
+                targets[gatewayID] = nil
+                left += target.headsUnderWay + target.headsPending
+            } else if let peer = peers[gatewayID] {
+                // Where it is reached may have changed.
+                targets[gatewayID]?.peer = peer
+            }
+        }
+        for (gatewayID, peer) in peers where targets[gatewayID] == nil {
+            targets[gatewayID] = Target(peer: peer, since: askedAt)
+        }
+        return left
+    }
+
+    /// The requests to send now, one for each gateway that has none under way; each is `taken` or has `failed` later.
+    mutating func next(now: Int64) -> [Request] {
+        targets.keys.sorted().compactMap { targets[$0]?.next(now: now) }
+    }
+
+    mutating func taken(_ request: Request) {
+        let gatewayID = request.peer.gatewayID
+        guard targets[gatewayID]?.underWay == request else { return }
+        targets[gatewayID]?.underWay = nil
+        targets[gatewayID]?.failures = 0
+    }
+
+    /// It was not answered: its hints are pending again, under what came meanwhile.
+    mutating func failed(_ request: Request, now: Int64) {
+        let gatewayID = request.peer.gatewayID
+        guard var target = targets[gatewayID], target.underWay == request else { return }
+        let heads = target.headsUnderWay
+        target.underWay = nil
+        target.wantsAll = target.wantsAll || request.hints.readAll == true
+        for head in heads { target.add(head, conversationsMax) }
+        target.retryAt = now + min(Self.pause << min(Int64(target.failures), 8), Self.pauseMax)
+        target.failures += 1
+        targets[gatewayID] = target
+    }
+}
+
+extension HintQueue.Target {
+    fileprivate mutating func add(_ head: HintQueue.Head, _ conversationsMax: Int) {
+        if pending[head.conversationID] == nil {
+            guard pending.count < conversationsMax else { return overrun() }
+            order.append(head.conversationID)
+        }
+        let known = pending[head.conversationID]?[head.userID] ?? 0
+        pending[head.conversationID, default: [:]][head.userID] = max(known, head.head)
+    }
+
+    fileprivate mutating func overrun() {
+        pending = [:]
+        order = []
+        wantsAll = true
+    }
+
+    fileprivate var headsUnderWay: [HintQueue.Head] {
+        (underWay?.hints.entries ?? []).flatMap { hint in
+            hint.userIDs.map {
+                HintQueue.Head(conversationID: hint.conversationID, userID: $0, head: hint.head)
+            }
+        }
+    }
+
+    fileprivate var headsPending: [HintQueue.Head] {
+        pending.flatMap { conversationID, users in
+            users.map { HintQueue.Head(conversationID: conversationID, userID: $0.key, head: $0.value) }
+        }
+    }
+
+    fileprivate mutating func next(now: Int64) -> HintQueue.Request? {
+        guard let peer, underWay == nil, now >= retryAt, !isIdle else { return nil }
+        var hints = DeliveryHints(entries: [], readAll: wantsAll ? true : nil)
+        wantsAll = false
+        var userCount = 0
+        while let conversationID = order.first, let users = pending[conversationID] {
+            let byHead = Dictionary(grouping: users.keys) { users[$0] ?? 0 }
+            let isFirst = hints.entries.isEmpty
+            let fits =
+                hints.entries.count + byHead.count <= DeliveryHints.entriesMax
+                && userCount + users.count <= HintQueue.usersPerRequestMax
+            guard isFirst || fits else { break }
+            // More ends of memberships than a request has room for.
+            guard byHead.count <= DeliveryHints.entriesMax else {
+                overrun()
+                return next(now: now)
+            }
+            for (head, userIDs) in byHead {
+                hints.entries.append(
+                    DeliveryHint(conversationID: conversationID, head: head, userIDs: userIDs.sorted())
+                )
+            }
+            userCount += users.count
+            order.removeFirst()
+            pending[conversationID] = nil
+        }
+        let request = HintQueue.Request(peer: peer, hints: hints)
+        underWay = request
+        return request
+    }
+}

@@ -1,0 +1,171 @@
+import Contracts
+import Testing
+
+@testable import GatewayService
+
+extension HintQueue.Head {
+    init(_ conversationID: String, _ userID: String, _ head: Int) {
+        self.init(conversationID: conversationID, userID: userID, head: head)
+    }
+}
+
+/// Gateways as presence names them.
+func peers(_ registrations: [String: Int]) -> [String: PeerList.Peer] {
+    Dictionary(
+        registrations.map { ($0.key, .init(gatewayID: $0.key, url: "http://\($0.key):1", registration: $0.value)) }
+    ) { first, _ in first }
+}
+
+@Suite("Hint queue (R5)")
+struct HintQueueTests {
+    private func queue(conversationsMax: Int = 10) -> HintQueue {
+        var queue = HintQueue(conversationsMax: conversationsMax)
+        _ = queue.update(peers(["b": 1]), askedAt: 0)
+        return queue
+    }
+
+    private func request(_ queue: inout HintQueue, _ now: Int64) throws -> HintQueue.Request {
+        let requests = queue.next(now: now)
+        return try #require(requests.first)
+    }
+
+    private func told(_ request: HintQueue.Request?) -> [String] {
+        (request?.hints.entries ?? []).flatMap { hint in
+            hint.userIDs.map { "\(hint.conversationID) \($0) \(hint.head)" }
+        }.sorted()
+    }
+
+    @Test("of each conversation and member the newest head is told, in one request")
+    func merges() throws {
+        var queue = queue()
+        for head in [3, 5, 4] { queue.add(.init("c:1", "u1", head), for: "b", now: 0) }
+        queue.add(.init("c:2", "u2", 1), for: "b", now: 0)
+        let request = try self.request(&queue, 0)
+        #expect(told(request) == ["c:1 u1 5", "c:2 u2 1"])
+        #expect(request.peer.url == "http://b:1")
+        queue.taken(request)
+        #expect(queue.isIdle)
+        #expect(queue.next(now: 0).isEmpty)
+    }
+
+    @Test("a member whose membership has ended is sent no more than that")
+    func membersApart() {
+        var queue = queue()
+        queue.add(.init("c:1", "a1", 4), for: "b", now: 0)
+        queue.add(.init("c:1", "u1", 4), for: "b", now: 0)
+        queue.add(.init("c:1", "u1", 5), for: "b", now: 0)
+        #expect(told(queue.next(now: 0).first) == ["c:1 a1 4", "c:1 u1 5"])
+    }
+
+    @Test("one request is under way; what comes meanwhile follows, what failed is sent again with it")
+    func retries() throws {
+        var queue = queue()
+        queue.add(.init("c:1", "u1", 1), for: "b", now: 0)
+        let first = try request(&queue, 0)
+        queue.add(.init("c:1", "u1", 2), for: "b", now: 0)
+        queue.add(.init("c:2", "u1", 7), for: "b", now: 0)
+        #expect(queue.next(now: 0).isEmpty)
+        queue.failed(first, now: 100)
+        #expect(queue.next(now: 149).isEmpty)
+        let second = try self.request(&queue, 150)
+        #expect(told(second) == ["c:1 u1 2", "c:2 u1 7"])
+        queue.failed(second, now: 200)
+        #expect(queue.next(now: 299).isEmpty)
+        // However often: no longer than a second.
+        var now: Int64 = 1000
+        for _ in 0..<100 {
+            let request = try self.request(&queue, now)
+            queue.failed(request, now: now)
+            now += 1000
+        }
+        let last = try request(&queue, now)
+        queue.taken(last)
+        #expect(queue.isIdle)
+    }
+
+    @Test("until the registration has ended, and not for the next one")
+    func ended() throws {
+        var queue = queue()
+        queue.add(.init("c:1", "u1", 1), for: "b", now: 0)
+        let request = try self.request(&queue, 0)
+        queue.add(.init("c:2", "u2", 2), for: "b", now: 0)
+        #expect(queue.update(peers(["b": 1, "c": 2]), askedAt: 10).isEmpty)
+        let left = queue.update(peers(["b": 3, "c": 2]), askedAt: 20)
+        #expect(Set(left.map { "\($0.conversationID) \($0.userID) \($0.head)" }) == ["c:1 u1 1", "c:2 u2 2"])
+        queue.failed(request, now: 30)
+        #expect(queue.isIdle)
+        queue.add(.init("c:3", "u3", 3), for: "b", now: 30)
+        let next = queue.next(now: 30)
+        #expect(next.map(\.peer.registration) == [3])
+        #expect(queue.update(peers([:]), askedAt: 40).count == 1)
+    }
+
+    @Test("a gateway that presence has placed somebody at, but not named yet, is waited for")
+    func unnamed() {
+        var queue = queue()
+        queue.add(.init("c:1", "u1", 1), for: "new", now: 50)
+        #expect(queue.next(now: 50).isEmpty)
+        // Asked before: it need not have been registered.
+        #expect(queue.update(peers(["b": 1]), askedAt: 50).isEmpty)
+        #expect(queue.update(peers(["b": 1, "new": 9]), askedAt: 60).isEmpty)
+        #expect(queue.next(now: 60).map(\.peer.gatewayID) == ["new"])
+        queue.add(.init("c:1", "u1", 1), for: "gone", now: 70)
+        #expect(queue.update(peers(["b": 1, "new": 9]), askedAt: 80) == [.init("c:1", "u1", 1)])
+    }
+
+    @Test("over the bound it is told to read everything, which is kept until it is taken")
+    func overrun() throws {
+        var queue = queue(conversationsMax: 3)
+        for number in 0..<4 { queue.add(.init("c:\(number)", "u1", 1), for: "b", now: 0) }
+        #expect(queue.pendingCount == 0)
+        queue.add(.init("c:9", "u1", 2), for: "b", now: 0)
+        let request = try self.request(&queue, 0)
+        #expect(request.hints.readAll == true)
+        #expect(told(request) == ["c:9 u1 2"])
+        queue.failed(request, now: 0)
+        let again = try self.request(&queue, 1000)
+        #expect(again.hints.readAll == true)
+        #expect(told(again) == ["c:9 u1 2"])
+        queue.taken(again)
+        queue.add(.init("c:9", "u1", 3), for: "b", now: 2000)
+        #expect(queue.next(now: 2000).first?.hints.readAll == nil)
+    }
+
+    @Test("a request holds no more than the contract allows")
+    func requestSize() {
+        var queue = HintQueue()
+        _ = queue.update(peers(["b": 1]), askedAt: 0)
+        for number in 0..<2500 { queue.add(.init("c:\(number)", "u", 1), for: "b", now: 0) }
+        var sizes: [Int] = []
+        while let request = queue.next(now: 0).first {
+            sizes.append(request.hints.entries.count)
+            queue.taken(request)
+        }
+        #expect(sizes == [1000, 1000, 500])
+        for number in 0..<2 {
+            for user in 0..<3000 { queue.add(.init("c:\(number)", "u\(user)", 1), for: "b", now: 0) }
+        }
+        #expect(queue.next(now: 0).first?.hints.entries.map(\.userIDs.count) == [3000])
+    }
+}
+
+@Suite("Frames of the moment for other gateways")
+struct NoticeQueueTests {
+    @Test("one request at a time, of what gathered; too many are dropped, and what fails")
+    func bounds() throws {
+        var queue = NoticeQueue()
+        queue.add("x", to: "u1", at: "b")
+        queue.add("x", to: "u2", at: "b")
+        queue.add("y", to: "u1", at: "gone")
+        let requests = queue.next(peers(["b": 1]))
+        let request = try #require(requests.first)
+        #expect(request.notifications.notices == [Notification(userIDs: ["u1", "u2"], frame: "x")])
+        #expect(queue.takeDropped() == 1)
+        for number in 0...NoticeQueue.noticesMax { queue.add("z\(number)", to: "u1", at: "b") }
+        #expect(queue.next(peers(["b": 1])).isEmpty)
+        #expect(queue.takeDropped() == 1)
+        queue.ended(request, isTaken: false)
+        #expect(queue.takeDropped() == 1)
+        #expect(queue.next(peers(["b": 1])).first?.notifications.notices.count == NoticeQueue.noticesMax)
+    }
+}
