@@ -1,7 +1,7 @@
 # `make run` and `make test` are all that a fresh machine needs; `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit-test end-to-end-test soak build install uninstall check format clean
+.PHONY: help run test unit-test simulation end-to-end-test soak build install uninstall check format clean
 
 SWIFT ?= swift
 export BIN_DIR PREFIX DESTDIR SYSCONFDIR LOCALSTATEDIR
@@ -26,6 +26,7 @@ run: ## install what is missing, build, start everything on PORT (6006); Ctrl-C 
 test: ## every test: install what is missing, unit tests, then the built binaries end to end
 	@deploy/install test
 	@$(MAKE) --no-print-directory unit-test
+	@$(MAKE) --no-print-directory simulation
 	@$(MAKE) --no-print-directory end-to-end-test
 	@echo "make test: all tests passed"
 
@@ -39,6 +40,11 @@ unit-test: ## the Swift tests alone, those of stores over SQLite and over Redis
 end-to-end-test: build $(VENV)/ready ## the built binaries behind real nginx, driven by foreign clients (ARGS=…)
 	BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \
 	    $(VENV)/bin/python -m pytest Tests/EndToEndTests $(ARGS)
+
+simulation: ## the protocol's state machines in 100,000 seeded worlds, and the mistakes that they have to find (ARGS=…)
+	$(SWIFT) build -c release --product simulation
+	.build/release/simulation $(ARGS)
+	@[ -n "$(ARGS)" ] || .build/release/simulation --planted
 
 soak: build $(VENV)/ready ## the long tests: twenty thousand messages, a gibibyte, a thousand kills of files, compose
 	SOAK=1 BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \

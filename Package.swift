@@ -120,8 +120,9 @@ let package = Package(
 
         .executableTarget(
             name: "Simulation",
-            dependencies: ["Core", "Contracts", "HTTP", "Net", "ServiceKit", "Transport"],
+            dependencies: ["Core", "Contracts", "HTTP", "Net", "ServiceKit", "Storage", "Transport"],
             path: "Tests/Simulation",
+            exclude: ["README.md"],
             swiftSettings: settings
         ),
 

@@ -118,7 +118,9 @@ struct ConversationLogTests {
             }
             #expect(members.sorted() == ["a1", "a2", "a3", "u1"])
             #expect(
-                try await log.positions(of: "a2") == [MemberPosition(conversationID: "c:u1", delivered: 0, head: 4)]
+                try await log.positions(of: "a2") == [
+                    MemberPosition(conversationID: "c:u1", delivered: 0, head: 4, start: 0)
+                ]
             )
             #expect(try await log.positions(of: "a9") == [])
         }
@@ -145,8 +147,8 @@ struct ConversationLogTests {
             let positions = try await log.positions(of: "a1")
             #expect(
                 positions == [
-                    MemberPosition(conversationID: "c:u1", delivered: 5, head: 9),
-                    MemberPosition(conversationID: "c:u2", delivered: 1, head: 1),
+                    MemberPosition(conversationID: "c:u1", delivered: 5, head: 9, start: 0),
+                    MemberPosition(conversationID: "c:u2", delivered: 1, head: 1, start: 0),
                 ]
             )
             #expect(try await log.position(of: "u1", in: "c:u1")?.delivered == 8)

@@ -31,18 +31,6 @@ struct HeadReadsTests {
         #expect(reads.next(now: 160) == ["u1"])
     }
 
-    @Test("alone nothing is read, unless it is over a lease later")
-    func alone() {
-        var reads = HeadReads()
-        reads.joined(["u1"], now: 0, leaseMilliseconds: 100, isAlone: true)
-        #expect(reads.next(now: 0, isAlone: true).isEmpty)
-        #expect(reads.next(now: 100) == ["u1"])
-        reads.ended("u1", isRead: true, now: 100)
-        reads.joined(["u1"], now: 200, leaseMilliseconds: 100, isAlone: true)
-        #expect(reads.next(now: 300, isAlone: true).isEmpty)
-        #expect(reads.isIdle)
-    }
-
     @Test("what fails is read again")
     func failed() {
         var reads = HeadReads()

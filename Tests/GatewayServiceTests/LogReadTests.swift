@@ -149,7 +149,7 @@ struct LogReadTests {
     func positions(layout: Layout) throws {
         let bench = try bench(layout)
         let expected = [("c:after", 6), ("c:before", 6), ("c:u1", 12)].map {
-            MemberPosition(conversationID: $0.0, delivered: 0, head: $0.1)
+            MemberPosition(conversationID: $0.0, delivered: 0, head: $0.1, start: 0)
         }
         let positions = try bench.reader.positions(of: "a1", naming: []).sorted {
             $0.conversationID < $1.conversationID

@@ -127,6 +127,16 @@ extension ClientSession {
     /// A conversation of this user's reaches that far: reads what is missing.
     func noteHead(_ conversationID: String, _ head: Int) {
         delivery.note(conversationID, head: head)
+        headNoted()
+    }
+
+    /// The same, from the user's stored position.
+    func note(_ position: MemberPosition) {
+        delivery.note(position)
+        headNoted()
+    }
+
+    private func headNoted() {
         if delivery.newConversationCount > shard.limits.newConversationsMax { return close(.overload) }
         readNext()
     }

@@ -18,6 +18,8 @@ struct DeliveryCursor: Equatable {
     /// The highest sequence that this connection is to be sent, as far as is known.
     private(set) var known = 0
     private(set) var isReading = false
+    /// Where the user's membership ended, as far as is known.
+    private var endedAt: Int?
     /// Whether `sent` has moved since the last ping.
     private(set) var isMoved = false
 
@@ -27,6 +29,12 @@ struct DeliveryCursor: Equatable {
         self.sent = sent
         self.known = known
     }
+
+    /// Whether the membership has ended and everything of it was sent; a later one begins with an entry past that.
+    var isSettled: Bool { endedAt.map { $0 == known && $0 <= sent ?? 0 } ?? false }
+
+    /// The user's membership has ended with this entry.
+    mutating func end(at sequence: Int) { endedAt = sequence }
 
     /// Whether entries are known that were not sent.
     var isBehind: Bool { sent.map { $0 < known } ?? true }

@@ -139,6 +139,18 @@ struct DeliveryState {
         readOn(conversationID)
     }
 
+    /// A conversation of this user's reaches that far, and may end there for them.
+    mutating func note(_ position: MemberPosition) {
+        // Of one that is new here everything was taken, if it has ended: nothing of it is owed.
+        if position.hasEnded, cursors[position.conversationID] == nil, position.delivered >= position.head { return }
+        note(position.conversationID, head: position.head)
+        if position.hasEnded { cursors[position.conversationID]?.end(at: position.head) }
+    }
+
+    /// Conversations of which there may be more to send than is known: all but those whose membership has ended, and
+    /// of which everything was sent.
+    var unsettled: [String] { cursors.filter { !$0.value.isSettled }.map(\.key) }
+
     // MARK: - Positions
 
     /// The user's stored positions, for a client that does not `Sync`.
@@ -261,7 +273,11 @@ struct DeliveryState {
             return orphans.sorted { $0.sequence < $1.sequence }
                 .compactMap { waitingAcks.removeValue(forKey: $0).map(Output.acknowledgement) }
         }
-        cursors[conversationID, default: DeliveryCursor()].place(at: position.delivered, head: position.head)
+        // The user became a member after this connection was placed, or it would know the conversation: it begins where
+        // they did, whatever another device of theirs has taken meanwhile.
+        let start = position.hasEnded ? nil : position.start
+        cursors[conversationID, default: DeliveryCursor()]
+            .place(at: start ?? position.delivered, head: position.head)
         let outputs = passedAcks { $0 == conversationID }
         readOn(conversationID)
         return outputs

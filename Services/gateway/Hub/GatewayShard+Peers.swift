@@ -108,8 +108,7 @@ extension GatewayShard {
         headReads.joined(
             userIDs.filter { !sessions.sessions(of: $0).isEmpty },
             now: Monotonic.milliseconds(),
-            leaseMilliseconds: peers.longestLease + Self.leaseMargin,
-            isAlone: peers.isAlone
+            leaseMilliseconds: peers.longestLease + Self.leaseMargin
         )
         readHeads()
     }
@@ -127,13 +126,12 @@ extension GatewayShard {
     }
 
     private func readHeads() {
-        let isAlone = peers?.isAlone ?? true
-        for userID in headReads.next(now: Monotonic.milliseconds(), isAlone: isAlone) {
+        for userID in headReads.next(now: Monotonic.milliseconds()) {
             inTurn { [self] in
                 guard !sessions.sessions(of: userID).isEmpty else { return takeHeads(userID, .success([])) }
                 metrics.headsRead()
                 let bound = LoopBound(self, loop: loop)
-                log.positions(of: userID, naming: []) { [loop] answer in
+                log.positions(of: userID, naming: unsettled(userID)) { [loop] answer in
                     loop.submit {
                         bound.value.takeHeads(userID, answer)
                         bound.value.readHeads()
@@ -143,6 +141,14 @@ extension GatewayShard {
         }
     }
 
+    /// Conversations that a session of the user's may not have had all of, although their membership has ended and
+    /// another device has had it: they are among the positions only when they are named.
+    private func unsettled(_ userID: String) -> [String] {
+        var names: Set<String> = []
+        for session in sessions.sessions(of: userID) { names.formUnion(session.delivery.unsettled) }
+        return Array(names)
+    }
+
     private func takeHeads(_ userID: String, _ answer: Result<[MemberPosition], any Error>) {
         defer { turnEnded() }
         let positions = try? answer.get()
@@ -150,7 +156,7 @@ extension GatewayShard {
         guard let positions else { return }
         let sessions = sessions.sessions(of: userID)
         for session in sessions {
-            for position in positions { session.noteHead(position.conversationID, position.head) }
+            for position in positions { session.note(position) }
         }
         if let session = sessions.first { served(session, positions) }
     }

@@ -31,11 +31,12 @@ struct HeadReads {
 
     /// Presence has answered the joins of these users' connections.
     ///
-    /// - Parameter isAlone: Whether nobody else can have committed anything yet; for the second read it is asked again.
-    mutating func joined(_ userIDs: [String], now: Int64, leaseMilliseconds: Int, isAlone: Bool = false) {
+    /// Also where no other gateway is known: one that has registered meanwhile may have looked the users up before their
+    /// joins, and commit on the strength of it.
+    mutating func joined(_ userIDs: [String], now: Int64, leaseMilliseconds: Int) {
         let time = now + Int64(leaseMilliseconds)
         for userID in userIDs {
-            if !isAlone { makeDue(userID) }
+            makeDue(userID)
             // With another connection's read still to come the later one does for both.
             second[userID] = time
             seconds.append((userID, time))
@@ -67,10 +68,8 @@ struct HeadReads {
     }
 
     /// The users to read now; each is `ended` later.
-    ///
-    /// - Parameter isAlone: As of `joined`.
-    mutating func next(now: Int64, isAlone: Bool = false) -> [String] {
-        makeTimesDue(now, isAlone)
+    mutating func next(now: Int64) -> [String] {
+        makeTimesDue(now)
         var next: [String] = []
         var held: [String] = []
         while underWay.count < Self.underWayMax, let userID = due.popFirst() {
@@ -86,12 +85,12 @@ struct HeadReads {
         return next
     }
 
-    private mutating func makeTimesDue(_ now: Int64, _ isAlone: Bool) {
+    private mutating func makeTimesDue(_ now: Int64) {
         while let first = seconds.first, first.at <= now {
             seconds.removeFirst()
             guard second[first.userID] == first.at else { continue }
             second[first.userID] = nil
-            if !isAlone { makeDue(first.userID) }
+            makeDue(first.userID)
         }
         while let first = failed.first, first.at <= now {
             failed.removeFirst()

@@ -31,13 +31,6 @@ extension DeliveryWorld {
 
     private mutating func sendEvents(_ gateway: Int) {
         guard !gateways[gateway].isBatchUnderWay, let batch = gateways[gateway].events.next() else { return }
-        // The same one again has what came meanwhile too.
-        let last = batch.first + batch.events.count
-        let current = gateways[gateway].currentBatch
-        if current?.registration != batch.registration || current?.last != last {
-            gateways[gateway].currentBatch = (batch.registration, last)
-            gateways[gateway].batches += 1
-        }
         gateways[gateway].isBatchUnderWay = true
         let events = PresenceEvents(
             gatewayID: gateways[gateway].id,
@@ -243,7 +236,11 @@ extension DeliveryWorld {
                 .entries(connection: connection, conversation: id, after: after, last: min(head, after + 200))
             )
         case .heads(let userID):
-            gateways[gateway].readAnswers.append(.heads(userID, log.positions(of: userID, naming: Self.conversationIDs)))
+            var named: Set<String> = []
+            for session in gateways[gateway].sessions where session.identity.userID == userID {
+                named.formUnion(session.delivery.unsettled)
+            }
+            gateways[gateway].readAnswers.append(.heads(userID, log.positions(of: userID, naming: named.sorted())))
         }
     }
 
@@ -268,7 +265,7 @@ extension DeliveryWorld {
             for index in gateways[gateway].sessions.indices
             where gateways[gateway].sessions[index].identity.userID == userID {
                 for position in positions {
-                    gateways[gateway].sessions[index].delivery.note(position.conversationID, head: position.head)
+                    gateways[gateway].sessions[index].delivery.note(position)
                 }
             }
         }

@@ -131,27 +131,36 @@ extension DeliveryWorld {
             gateways[gateway].heartbeatAt = now.monotonic
             return
         }
-        gateways[gateway].events.taken(
+        let joined = gateways[gateway].events.taken(
             registration: batch.registration,
             first: batch.first,
             count: batch.events.count
         )
-        let number = gateways[gateway].batches
         let isAnnouncement = batch.events.first?.kind == .announceBegin
-        var joined: Set<String> = []
-        for index in gateways[gateway].sessions.indices {
-            let session = gateways[gateway].sessions[index]
-            let isOwn = session.joinedAfter.map { $0 < number || bug == .foreignJoinAnswer } ?? false
-            if isOwn { gateways[gateway].sessions[index].joinedAfter = nil }
-            let isAnnounced = isAnnouncement && bug != .noReadAfterAnnouncing
-            if isOwn || isAnnounced { joined.insert(session.identity.userID) }
+        switch bug {
+        case .registerAfterRead: break
+        case .noReadAfterAnnouncing where isAnnouncement: break
+        case .foreignJoinAnswer: readAll(at: gateway)
+        default: read(joined, at: gateway)
         }
-        guard bug != .registerAfterRead else { return }
+    }
+
+    private mutating func read(_ userIDs: [String], at gateway: Int) {
         gateways[gateway].reads.joined(
-            joined.sorted(),
+            userIDs,
             now: now.monotonic,
             leaseMilliseconds: gateways[gateway].router.list.longestLease
         )
+    }
+
+    /// A mistake: every connection takes the first answer that comes for its own.
+    private mutating func readAll(at gateway: Int) {
+        var userIDs: Set<String> = []
+        for session in gateways[gateway].sessions
+        where gateways[gateway].answered.insert(session.connection).inserted {
+            userIDs.insert(session.identity.userID)
+        }
+        read(userIDs.sorted(), at: gateway)
     }
 
     // MARK: - Hints

@@ -165,11 +165,8 @@ struct DeliveryWorld: World {
         connection.toGateway += clients[client].outbox.filter { $0.acknowledged == nil }.map { .chat($0) }
         connections.append(connection)
         clients[client].connected(lastNumber)
-        var session = SimulatedGateway.Session(connection: lastNumber, identity: identity(client))
-        if bug != .registerAfterRead {
-            session.joinedAfter = gateways[gateway].batches
-            gateways[gateway].events.joined(session.identity)
-        }
+        let session = SimulatedGateway.Session(connection: lastNumber, identity: identity(client))
+        if bug != .registerAfterRead { gateways[gateway].events.joined(session.identity) }
         gateways[gateway].sessions.append(session)
         work(gateway)
     }

@@ -8,8 +8,6 @@ struct SimulatedGateway {
         let connection: Int
         let identity: Identity
         var delivery = DeliveryState(awaitsSync: true)
-        /// The batches of events that had been begun when it joined: its own join is in a later one.
-        var joinedAfter: Int?
     }
 
     /// What the log is to do; answered in order.
@@ -51,10 +49,8 @@ struct SimulatedGateway {
     var heartbeatAt: Int64
     var isHeartbeatUnderWay = false
     var isBatchUnderWay = false
-    /// Batches of events that were begun; one that is sent again is the same.
-    var batches = 0
-    var currentBatch: (registration: Int, last: Int)?
-    var isAnnouncing = false
+    /// With `foreignJoinAnswer`: the connections whose joins were taken for answered.
+    var answered: Set<Int> = []
     var appends: [AppendRequest] = []
     var appended: [(AppendRequest, SimulatedLog.Appended)] = []
     var readsDue: [Read] = []

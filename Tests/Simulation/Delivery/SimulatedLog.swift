@@ -99,16 +99,22 @@ struct SimulatedLog {
             let isWanted =
                 conversation.state.members.contains(user) || delivered < reach || named.contains(conversation.id)
             guard isWanted else { return nil }
-            return MemberPosition(conversationID: conversation.id, delivered: delivered, head: reach)
+            return position(of: user, in: conversation, reach)
         }
     }
 
     func position(of user: String, in id: String) -> MemberPosition? {
         guard let index = index(of: id), let reach = conversations[index].reach(of: user) else { return nil }
-        return MemberPosition(
-            conversationID: id,
-            delivered: conversations[index].starts[user] ?? 0,
-            head: reach
+        return position(of: user, in: conversations[index], reach)
+    }
+
+    private func position(of user: String, in conversation: Conversation, _ reach: Int) -> MemberPosition {
+        MemberPosition(
+            conversationID: conversation.id,
+            delivered: conversation.delivered[user] ?? 0,
+            head: reach,
+            start: conversation.starts[user],
+            hasEnded: !conversation.state.members.contains(user)
         )
     }
 }

@@ -4,7 +4,7 @@ extension RedisLibrary {
     /// The atomic steps of the message log; each works on one conversation (`ConversationKeys`), so in one slot.
     ///
     /// `…:s` holds `v`, a version that grows with each change of `s`, the state in JSON, and `a`, the agent in it. A
-    /// member in `…:m` is `DELIVERED READ ENDED`, with -1 for one who is a member now.
+    /// member in `…:m` is `DELIVERED READ ENDED START`, ended -1 for one who is a member now.
     static let messageLog = RedisLibrary(name: "messagelog", version: 1, source: entries + changes + reads)
 
     private static let entries = """
@@ -20,12 +20,12 @@ extension RedisLibrary {
         local function place_of(members, user)
           local place = redis.call('HGET', members, user)
           if not place then return nil end
-          local delivered, read, ended = string.match(place, '^(%d+) (%d+) (%-?%d+)$')
-          return tonumber(delivered), tonumber(read), tonumber(ended)
+          local delivered, read, ended, start = string.match(place, '^(%d+) (%d+) (%-?%d+) (%d+)$')
+          return tonumber(delivered), tonumber(read), tonumber(ended), tonumber(start)
         end
 
-        local function set_place(members, user, delivered, read, ended)
-          redis.call('HSET', members, user, string.format('%d %d %d', delivered, read, ended))
+        local function set_place(members, user, delivered, read, ended, start)
+          redis.call('HSET', members, user, string.format('%d %d %d %d', delivered, read, ended, start))
         end
 
         -- Entries that change no state. Keys: stream, i, s. Arguments: the version that the state was known in, then a
@@ -78,11 +78,12 @@ extension RedisLibrary {
           end
           for _, user in ipairs(plan.joined) do
             local delivered, read = place_of(keys[4], user)
-            set_place(keys[4], user, math.max(delivered or 0, plan.start), math.max(read or 0, plan.start), -1)
+            local from = math.max(delivered or 0, plan.start)
+            set_place(keys[4], user, from, math.max(read or 0, plan.start), -1, from)
           end
           for _, user in ipairs(plan.ended) do
-            local delivered, read = place_of(keys[4], user)
-            set_place(keys[4], user, delivered or 0, read or 0, head)
+            local delivered, read, _, start = place_of(keys[4], user)
+            set_place(keys[4], user, delivered or 0, read or 0, head, start or 0)
           end
           for _, number in ipairs(plan.dropped) do redis.call('HDEL', keys[6], number) end
           for number, work in pairs(plan.due) do redis.call('HSET', keys[6], number, work) end
@@ -92,13 +93,13 @@ extension RedisLibrary {
         -- A receipt. Keys: stream, s, m. Arguments: user, delivered, read, the version known. What has moved, -1 for a
         -- position that has not, then the state if it is in another version; false when nothing has.
         redis.register_function('messagelog_move_1', function(keys, args)
-          local delivered, read, ended = place_of(keys[3], args[1])
+          local delivered, read, ended, start = place_of(keys[3], args[1])
           if not delivered then return false end
           local last = ended >= 0 and ended or head_of(keys[1])
           local new_read = math.max(read, math.min(tonumber(args[3]), last))
           local new_delivered = math.max(delivered, math.min(tonumber(args[2]), last), new_read)
           if new_delivered == delivered and new_read == read then return false end
-          set_place(keys[3], args[1], new_delivered, new_read, ended)
+          set_place(keys[3], args[1], new_delivered, new_read, ended, start)
           return {
             new_delivered > delivered and new_delivered or -1, new_read > read and new_read or -1,
             version_of(keys[2]) ~= args[4] and redis.call('HGET', keys[2], 's')
@@ -132,13 +133,13 @@ extension RedisLibrary {
         end)
 
         -- Keys: stream, s, m. Argument: a user. Delivered, how far they are sent, the agent, whether they are a member
-        -- now, the version; false for somebody who never was one.
+        -- now, the version, where they began; false for somebody who never was one.
         register_read('messagelog_position_1', function(keys, args)
-          local delivered, _, ended = place_of(keys[3], args[1])
+          local delivered, _, ended, start = place_of(keys[3], args[1])
           if not delivered then return false end
           return {
             delivered, ended >= 0 and ended or math.max(head_of(keys[1]), delivered), redis.call('HGET', keys[2], 'a'),
-            ended < 0 and 1 or 0, version_of(keys[2])
+            ended < 0 and 1 or 0, version_of(keys[2]), start
           }
         end)
 

@@ -75,14 +75,17 @@ extension RedisLogCore {
         let isOwed: Bool
 
         init?(_ answer: RESPValue, _ name: String) {
-            guard let parts = answer.elements, parts.count == 5, let delivered = parts[0].integer,
-                let head = parts[1].integer, let isMember = parts[3].integer, let version = parts[4].integer
+            guard let parts = answer.elements, parts.count == 6, let delivered = parts[0].integer,
+                let head = parts[1].integer, let isMember = parts[3].integer, let version = parts[4].integer,
+                let start = parts[5].integer
             else { return nil }
             let agent = parts[2].text
             position = MemberPosition(
                 conversationID: name,
                 delivered: delivered,
                 head: head,
+                start: start,
+                hasEnded: isMember == 0,
                 agentID: agent?.isEmpty == false ? agent : nil
             )
             self.version = version

@@ -131,9 +131,10 @@ final class ConversationRows {
         for user in change.joined {
             try connection.run(
                 """
-                INSERT INTO member (u, c, delivered, read) VALUES (?1, ?2, ?3, ?3)
+                INSERT INTO member (u, c, delivered, read, start) VALUES (?1, ?2, ?3, ?3, ?3)
                 ON CONFLICT (u, c) DO UPDATE
-                SET ended = NULL, delivered = max(delivered, excluded.delivered), read = max(read, excluded.read)
+                SET ended = NULL, delivered = max(delivered, excluded.delivered), read = max(read, excluded.read),
+                    start = max(delivered, excluded.delivered)
                 """,
                 user,
                 conversation.number,

@@ -5,7 +5,7 @@ extension LogReader {
     /// See `ConversationLog.positions`.
     func positions(of user: String, naming: [String]) throws -> [MemberPosition] {
         // Each by an index of its own: the primary key would go through all that they ever were a member of.
-        let columns = "SELECT n.c, n.name, m.delivered, m.ended, n.agent FROM member m"
+        let columns = "SELECT n.c, n.name, m.delivered, m.ended, n.agent, m.start FROM member m"
         let rows = try connection.rows(
             """
             \(columns) INDEXED BY member_active JOIN conversation n ON n.c = m.c WHERE m.u = ?1 AND m.ended IS NULL
@@ -27,7 +27,7 @@ extension LogReader {
     func position(of user: String, in conversationID: String) throws -> MemberPosition? {
         try connection.first(
             """
-            SELECT n.c, n.name, m.delivered, m.ended, n.agent
+            SELECT n.c, n.name, m.delivered, m.ended, n.agent, m.start
             FROM conversation n JOIN member m ON m.c = n.c AND m.u = ?1 WHERE n.name = ?2
             """,
             user,
@@ -42,6 +42,7 @@ extension LogReader {
         let delivered: Int
         let ended: Int?
         let agent: String?
+        let start: Int?
 
         init(_ row: Row) {
             number = row.int64(0)
@@ -49,13 +50,21 @@ extension LogReader {
             delivered = row.int(2)
             ended = row.optionalInt64(3).map { Int($0) }
             agent = row.optionalString(4)
+            start = row.optionalInt64(5).map { Int($0) }
         }
     }
 
     private func position(_ row: MemberRow) throws -> MemberPosition {
         // The row may be of a commit that the tail does not show yet.
         let head = try row.ended ?? max(tail.head(of: row.number) ?? indexedHead(of: row.number), row.delivered)
-        return MemberPosition(conversationID: row.name, delivered: row.delivered, head: head, agentID: row.agent)
+        return MemberPosition(
+            conversationID: row.name,
+            delivered: row.delivered,
+            head: head,
+            start: row.start,
+            hasEnded: row.ended != nil,
+            agentID: row.agent
+        )
     }
 
     private func indexedHead(of number: Int64) throws -> Int { try LogIndexQueries.head(of: number, connection) }

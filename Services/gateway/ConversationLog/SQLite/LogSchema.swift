@@ -31,6 +31,10 @@ enum LogSchema {
         Migration("memberships that end, routing, outbox") { connection in
             try connection.execute(membershipsThatEnd + routing + outbox)
         },
+        Migration("where memberships begin") { connection in
+            // Where the last one began; NULL for those from before.
+            try connection.execute("ALTER TABLE member ADD COLUMN start INTEGER")
+        },
     ]
 
     private static let membershipsThatEnd = """

@@ -1,0 +1,1 @@
+../../../Services/gateway/ConversationLog/SQLite/LogSchema.swift
