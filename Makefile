@@ -42,7 +42,7 @@ end-to-end-test: build $(VENV)/ready ## the built binaries behind real nginx, dr
 	    $(VENV)/bin/python -m pytest Tests/EndToEndTests $(ARGS)
 
 simulation: ## the protocol's state machines in 100,000 seeded worlds, and the mistakes that they have to find (ARGS=…)
-	$(SWIFT) build -c release --product simulation
+	$(SWIFT) build $(RELEASE) --product simulation
 	.build/release/simulation $(ARGS)
 	@[ -n "$(ARGS)" ] || .build/release/simulation --planted
 

@@ -175,6 +175,46 @@ struct DeliveryStateTests {
         #expect(!state.knows("c:u"))
     }
 
+    @Test("a conversation that began later begins where the membership did, whatever another device has taken")
+    func membershipOfLater() {
+        var state = Self.placed([])
+        #expect(state.offer("c:u", 3) == .behind(needsRead: true))
+        #expect(state.nextRead() == .position("c:u"))
+        let position = MemberPosition(conversationID: "c:u", delivered: 3, head: 3, start: 1)
+        #expect(state.takePosition("c:u", position) == [])
+        #expect(state.nextRead() == .entries("c:u", after: 1))
+
+        // One that has ended meanwhile is owed from where it was taken to: it may be an old one.
+        var late = Self.placed([])
+        late.note("c:u", head: 3)
+        _ = late.nextRead()
+        var ended = position
+        ended.hasEnded = true
+        #expect(late.takePosition("c:u", ended) == [])
+        #expect(!late.wantsRead)
+    }
+
+    @Test("a membership's last entry is asked for by name until it was sent, and not after")
+    func unsettled() {
+        var state = Self.placed([Self.position("c:u", 0, 2)])
+        _ = state.nextRead()
+        for sequence in 1...2 { #expect(state.takeRead("c:u", sequence) == .send) }
+        _ = state.endPage("c:u", isEmpty: false)
+        #expect(state.unsettled == ["c:u"])
+        state.note(MemberPosition(conversationID: "c:u", delivered: 3, head: 3, hasEnded: true))
+        #expect(state.nextRead() == .entries("c:u", after: 2))
+        #expect(state.unsettled == ["c:u"])
+        #expect(state.takeRead("c:u", 3) == .send)
+        _ = state.endPage("c:u", isEmpty: false)
+        #expect(state.unsettled == [])
+        // A member again.
+        #expect(state.offer("c:u", 5) == .behind(needsRead: true))
+        #expect(state.unsettled == ["c:u"])
+        // Nothing of one is owed that is new here and was taken to its end.
+        state.note(MemberPosition(conversationID: "c:v", delivered: 7, head: 7, hasEnded: true))
+        #expect(!state.knows("c:v"))
+    }
+
     @Test("entries that are known and not there end the connection")
     func missingEntries() {
         var state = Self.placed([Self.position("c:u", 0, 2)])

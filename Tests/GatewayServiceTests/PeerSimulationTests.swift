@@ -114,8 +114,7 @@ struct PeerWorld {
         }
         if let question = gateways[id]?.router.nextQuestion(now: now) { ask(id, question) }
         for request in gateways[id]?.router.nextHints(now: now) ?? [] { send(id, request) }
-        let isAlone = now < (gateways[id]?.router.list.aloneUntil ?? 0)
-        for user in gateways[id]?.reads.next(now: now, isAlone: isAlone) ?? [] { readHeads(id, user) }
+        for user in gateways[id]?.reads.next(now: now) ?? [] { readHeads(id, user) }
     }
 
     /// Asks presence: what it answers comes back, or nothing does.
@@ -171,8 +170,7 @@ struct PeerWorld {
                 gateway.reads.joined(
                     joined,
                     now: world.now,
-                    leaseMilliseconds: Self.lease,
-                    isAlone: world.now < gateway.router.list.aloneUntil
+                    leaseMilliseconds: Self.lease
                 )
             } else if isApplied == false {
                 gateway.queue.loseContinuity()

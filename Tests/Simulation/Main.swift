@@ -29,8 +29,9 @@ enum Simulation {
         }
     }
 
-    /// The order of hash tables differs from process to process unless the environment says otherwise; and a seed has to
-    /// give the same world always.
+    /// Makes a seed give the same world always.
+    ///
+    /// The order of hash tables differs from process to process unless the environment says otherwise.
     private static func replayable() {
         guard getenv("SWIFT_DETERMINISTIC_HASHING") == nil else { return }
         setenv("SWIFT_DETERMINISTIC_HASHING", "1", 1)

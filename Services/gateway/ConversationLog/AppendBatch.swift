@@ -135,8 +135,9 @@ struct MemberPosition: Sendable, Equatable {
     let delivered: Int
     /// How far they are to be sent: the conversation's last sequence, or the one that ended their membership.
     let head: Int
-    /// Where the membership, or the last one, began: what precedes was sent before, or is not for them. `nil` when it
-    /// began before that was kept.
+    /// Where the membership, or the last one, began.
+    ///
+    /// What precedes was sent before, or is not for them. `nil` when it began before that was kept.
     var start: Int?
     /// Whether the membership has ended, with entry `head`.
     var hasEnded = false

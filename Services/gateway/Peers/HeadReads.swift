@@ -31,8 +31,8 @@ struct HeadReads {
 
     /// Presence has answered the joins of these users' connections.
     ///
-    /// Also where no other gateway is known: one that has registered meanwhile may have looked the users up before their
-    /// joins, and commit on the strength of it.
+    /// Also where no other gateway is known: one that has registered meanwhile may have looked the users up before
+    /// their joins, and commit on the strength of it.
     mutating func joined(_ userIDs: [String], now: Int64, leaseMilliseconds: Int) {
         let time = now + Int64(leaseMilliseconds)
         for userID in userIDs {

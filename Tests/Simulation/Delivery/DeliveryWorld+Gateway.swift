@@ -208,7 +208,12 @@ extension DeliveryWorld {
         let parts = String(decoding: bytes, as: UTF8.self).split(separator: " ")
         guard parts.count == 3, let conversation = Int(parts[0]), let sequence = Int(parts[1]) else { return }
         send(
-            .acknowledgement(conversation: conversation, sequence: sequence, clientID: String(parts[2]), hasPlace: true),
+            .acknowledgement(
+                conversation: conversation,
+                sequence: sequence,
+                clientID: String(parts[2]),
+                hasPlace: true
+            ),
             connection
         )
     }

@@ -3,7 +3,8 @@ import Core
 
 /// The end of a world: the network heals, everybody is there, and nothing may be missing.
 extension DeliveryWorld {
-    /// How long coming to rest may take: a registration's silence, two leases and retries; with sweeps one of these more.
+    /// How long coming to rest may take: a registration's silence, two leases and retries; with sweeps one of these
+    /// more.
     private var restMilliseconds: Int64 { hasSweeps ? 40_000 : 8_000 }
 
     mutating func rest() {

@@ -1,9 +1,10 @@
 import Contracts
 import Core
 
-/// The message log as the gateways share it: entries, who belongs to a conversation (the gateway's own
-/// `ConversationState`), and how far each member's devices have taken it. It never fails and loses nothing; the engines
-/// have tests of their own.
+/// The message log as the gateways share it.
+///
+/// Entries, who belongs to a conversation (the gateway's own `ConversationState`), and how far each member's devices
+/// have taken it. It never fails and loses nothing; the engines have tests of their own.
 struct SimulatedLog {
     struct Entry {
         let sender: String
