@@ -18,6 +18,8 @@ struct DeliveryCursor: Equatable {
     /// The highest sequence that this connection is to be sent, as far as is known.
     private(set) var known = 0
     private(set) var isReading = false
+    /// The lowest sequence that was heard of before the stored position was known.
+    private(set) var firstKnown: Int?
     /// Where the user's membership ended, as far as is known.
     private var endedAt: Int?
     /// Whether `sent` has moved since the last ping.
@@ -41,7 +43,7 @@ struct DeliveryCursor: Equatable {
 
     /// An entry exists, and is at hand.
     mutating func offer(_ sequence: Int) -> Step {
-        known = max(known, sequence)
+        note(head: sequence)
         guard let sent else { return behind() }
         if sequence <= sent { return .passed }
         guard sequence == sent + 1, !isReading else { return behind() }
@@ -64,7 +66,10 @@ struct DeliveryCursor: Equatable {
     private func behind() -> Step { .behind(needsRead: !isReading) }
 
     /// The conversation is known to reach that far, for this connection.
-    mutating func note(head: Int) { known = max(known, head) }
+    mutating func note(head: Int) {
+        known = max(known, head)
+        if sent == nil { firstKnown = min(firstKnown ?? head, head) }
+    }
 
     /// The stored position, when it is needed and arrives.
     ///

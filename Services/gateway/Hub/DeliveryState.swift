@@ -273,14 +273,23 @@ struct DeliveryState {
             return orphans.sorted { $0.sequence < $1.sequence }
                 .compactMap { waitingAcks.removeValue(forKey: $0).map(Output.acknowledgement) }
         }
-        // The user became a member after this connection was placed, or it would know the conversation: it begins where
-        // they did, whatever another device of theirs has taken meanwhile.
-        let start = position.hasEnded ? nil : position.start
-        cursors[conversationID, default: DeliveryCursor()]
-            .place(at: start ?? position.delivered, head: position.head)
+        var cursor = cursors[conversationID] ?? DeliveryCursor()
+        cursor.place(at: start(of: position, heardOf: cursor.firstKnown), head: position.head)
+        cursors[conversationID] = cursor
         let outputs = passedAcks { $0 == conversationID }
         readOn(conversationID)
         return outputs
+    }
+
+    /// Where this connection begins in a conversation that it did not know.
+    ///
+    /// The user became a member after the connection was placed, or it would know of it: it begins where they did,
+    /// whatever another device of theirs has taken meanwhile. A membership that has ended may also be one from before,
+    /// all of which was taken, and told of late: of that no more is sent than was told of.
+    private func start(of position: MemberPosition, heardOf first: Int?) -> Int {
+        guard position.hasEnded else { return position.start ?? position.delivered }
+        guard let first else { return position.delivered }
+        return min(position.delivered, max(first - 1, position.start ?? 0))
     }
 
     /// An entry of the page that `Read.entries` brought, in their order.
