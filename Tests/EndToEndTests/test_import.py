@@ -181,6 +181,9 @@ def test_an_installation_moves_and_loses_nothing(installation):
     installation.fill()
     for service in SERVICES:
         installation.refused(service, "in use by process")
+    result = installation.run_import()
+    assert result.returncode == 2 and "in use by process" in result.stderr, result
+    assert redis.command("DBSIZE") == "0", "something was imported while the services ran"
     installation.refused("auth", "must be redis://", STORE=f"sqlite:{installation.data}")
     before = installation.seen()
     installation.leave_due()

@@ -82,7 +82,12 @@ struct LogImportTests {
         await core.close()
     }
 
-    private func withRedis(_ body: (RedisURL) async throws -> Void) async throws {
+    private func withRedis(isCluster: Bool = false, _ body: (RedisURL) async throws -> Void) async throws {
+        if isCluster {
+            let servers = try await RedisClusterServers()
+            defer { servers.kill() }
+            return try await body(try servers.url)
+        }
         let server = try await RedisServer()
         defer { server.kill() }
         try await body(RedisURL(server.endpoint))
@@ -140,7 +145,8 @@ struct LogImportTests {
     )
     func same(round: Int) async throws {
         let seed = UInt64.random(in: 0 ... .max)
-        try await withRedis { url in
+        // The last one spreads it over a cluster.
+        try await withRedis(isCluster: round == 3) { url in
             var traffic = Traffic(random: SeededGenerator(seed: seed))
             let old = try LogBench(directory.file("log"))
             for _ in 0..<40 {
