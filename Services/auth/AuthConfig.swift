@@ -63,8 +63,13 @@ struct AuthConfig: Sendable {
 
     /// Opens and migrates the store.
     static func openStore(_ process: ServiceProcess) async throws -> any AuthStore {
-        SQLiteAuthStore(try await process.openDatabase("auth", file: "auth.db", migrations: AuthSchema.migrations))
+        SQLiteAuthStore(
+            try await process.openDatabase(databaseName, file: databaseFile, migrations: AuthSchema.migrations)
+        )
     }
+
+    static let databaseName = "auth"
+    static let databaseFile = "auth.db"
 
     /// The pool that hashes passwords.
     func makeHasher() throws -> PasswordHasher {

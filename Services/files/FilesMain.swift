@@ -10,7 +10,7 @@ import Transport
 @main
 enum FilesMain {
     static func main() async {
-        await ServiceProcess.run("files") { process in
+        await ServiceProcess.run("files", commands: [importCommand]) { process in
             // 1. Configuration.
             let config = FilesConfig(process.settings)
             // 2. Store: opened, migrated and repaired before the port is bound.
@@ -20,8 +20,8 @@ enum FilesMain {
                 sharing: config.sharing
             )
             let database = try await process.openDatabase(
-                "files",
-                file: "files.sqlite",
+                SQLiteFileIndex.databaseName,
+                file: SQLiteFileIndex.databaseFile,
                 migrations: SQLiteFileIndex.migrations,
                 ownership: .exclusiveOwner(advice: "Another files service runs on this file; stop it first.")
             )
@@ -78,5 +78,14 @@ enum FilesMain {
             try await process.untilSignal(server)
             await database.close()
         }
+    }
+
+    /// The blobs stay where they are, and have to be those of the database.
+    private static let importCommand = ServiceCommand.importSQLite(
+        SQLiteFileIndex.databaseName,
+        file: SQLiteFileIndex.databaseFile,
+        migrations: SQLiteFileIndex.migrations
+    ) { process, database in
+        try StoreIdentity.checkImport(of: database, blobs: FilesConfig(process.settings).directory)
     }
 }

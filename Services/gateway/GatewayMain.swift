@@ -11,7 +11,7 @@ import Transport
 @main
 enum GatewayMain {
     static func main() async {
-        await ServiceProcess.run("gateway") { process in
+        await ServiceProcess.run("gateway", commands: [.importLog]) { process in
             // 1. Configuration.
             let config = GatewayConfig(process.settings)
             let metrics = GatewayMetrics(process.metrics)
@@ -19,6 +19,7 @@ enum GatewayMain {
             // 2. Store: the log, opened and migrated before the port is bound. What it commits goes to the shards.
             let relay = CommitRelay(audit: MessageAudit(log: process.log, metrics: metrics))
             let log = try openLog(process, config, relay)
+            if let shared = log as? RedisConversationLog { try await shared.refuseUnfinishedImport() }
 
             // 3. The other services, the shards, the routes.
             let sessions = process.makeSessionVerifier()
@@ -63,7 +64,7 @@ enum GatewayMain {
         switch config.store {
         case .sqlite(let directory):
             try SQLiteConversationLog(
-                directory: directory + "/gateway",
+                directory: LogFiles.directory(in: directory),
                 intervalMilliseconds: config.commitIntervalMilliseconds,
                 log: process.log,
                 committed: { relay.committed($0) },

@@ -12,13 +12,13 @@ import Transport
 @main
 enum PresenceMain {
     static func main() async {
-        await ServiceProcess.run("presence") { process in
+        await ServiceProcess.run("presence", commands: [importCommand]) { process in
             // 1. Configuration: file plus environment, every problem reported at once.
             let config = try PresenceConfig(process.settings)
             // 2. Store: opened and migrated before the port is bound. Who is online is not in it: gateways announce it.
             let database = try await process.openDatabase(
-                "presence",
-                file: "presence.sqlite",
+                PresenceSchema.name,
+                file: PresenceSchema.file,
                 migrations: PresenceSchema.migrations,
                 ownership: PresenceSchema.ownership
             )
@@ -39,6 +39,12 @@ enum PresenceMain {
             await database.close()
         }
     }
+
+    private static let importCommand = ServiceCommand.importSQLite(
+        PresenceSchema.name,
+        file: PresenceSchema.file,
+        migrations: PresenceSchema.migrations
+    )
 
     /// On a file of its own: this process is presence.
     private static func serveAlone(_ process: ServiceProcess, _ surroundings: Leader.Surroundings) async throws {

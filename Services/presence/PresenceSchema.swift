@@ -4,6 +4,11 @@ import Storage
 ///
 /// Only ever appended to. Times are milliseconds since 1970.
 enum PresenceSchema {
+    /// The database's, among the services.
+    static let name = "presence"
+    /// With `store=sqlite:DIR`.
+    static let file = "presence.sqlite"
+
     static let migrations = [
         Migration(
             "1 status and last_seen",

@@ -51,6 +51,26 @@ package final class FileLock: Sendable {
 
     deinit { close(descriptor) }
 
+    /// Another process that has this SQLite database open, whether or not it owns it; `nil` without one.
+    ///
+    /// A connection in WAL mode keeps a lock on these bytes until it is closed
+    /// (<https://www.sqlite.org/src/file/src/os.h>). Must not be asked while this process has the file open: closing
+    /// the descriptor that it is asked with gives up the process's own locks.
+    package static func databaseUser(_ path: String) throws -> Int32? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw StorageError.file(path: path, call: "open", errno: errno) }
+        defer { close(descriptor) }
+        var request = flock()
+        request.l_type = Int16(F_WRLCK)
+        request.l_whence = Int16(SEEK_SET)
+        request.l_start = 0x4000_0000
+        request.l_len = 512
+        guard fcntl(descriptor, F_GETLK, &request) == 0 else {
+            throw StorageError.file(path: path, call: "fcntl", errno: errno)
+        }
+        return request.l_type == Int16(F_UNLCK) ? nil : request.l_pid
+    }
+
     /// - Returns: 0, or what kept it from being taken.
     private static func take(_ descriptor: Int32, _ mode: Mode, _ waitMax: Duration) -> Int32 {
         let deadline = ContinuousClock.now + waitMax

@@ -1,11 +1,11 @@
 import Glibc
 
 /// Files and directories for the owner alone.
-enum FilePreparation {
+package enum FilePreparation {
     /// Makes `path` and its missing directories, the file 0600 and the directories 0700.
     ///
     /// SQLite gives its `-wal` and `-shm` files the permissions of the database file.
-    static func createPrivateFile(_ path: String) throws {
+    package static func createPrivateFile(_ path: String) throws {
         let directory = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
         if !directory.isEmpty { try createDirectory(directory) }
         let descriptor = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
@@ -15,11 +15,7 @@ enum FilePreparation {
 
     /// Puts a database of these bytes (none: an empty one) in the place of the one at `path`, which nobody has open.
     static func replaceDatabase(_ path: String, with bytes: [UInt8]) throws {
-        for suffix in ["", "-wal", "-shm", "-journal"] {
-            guard unlink(path + suffix) == 0 || errno == ENOENT else {
-                throw StorageError.file(path: path + suffix, call: "unlink", errno: errno)
-            }
-        }
+        try removeDatabase(path)
         try createPrivateFile(path)
         let descriptor = open(path, O_WRONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw StorageError.file(path: path, call: "open", errno: errno) }
@@ -35,6 +31,18 @@ enum FilePreparation {
             }
         }
     }
+
+    /// Removes a database with its side files, which nobody has open.
+    package static func removeDatabase(_ path: String) throws {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            guard unlink(path + suffix) == 0 || errno == ENOENT else {
+                throw StorageError.file(path: path + suffix, call: "unlink", errno: errno)
+            }
+        }
+    }
+
+    /// Whether there is a file at `path`.
+    package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     private static func createDirectory(_ path: String) throws {
         var status = stat()

@@ -42,10 +42,13 @@ package struct Migrator: Sendable {
     /// Whether there are steps that the file has not had.
     ///
     /// - Throws: As `migrate`.
-    func isBehind(_ connection: Connection) throws -> Bool {
+    package func isBehind(_ connection: Connection) throws -> Bool {
         guard try isTableThere(connection) else { return !migrations.isEmpty }
         return try next(connection) != nil
     }
+
+    /// Whether the file has had any step of any program.
+    package func hasBegun(_ connection: Connection) throws -> Bool { try isTableThere(connection) }
 
     private func applyNext(_ connection: Connection) throws -> String? {
         // Looking first keeps the usual start, with nothing to do, from taking the write lock.

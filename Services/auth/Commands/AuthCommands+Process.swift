@@ -57,6 +57,7 @@ extension AuthCommands {
         ) { process, arguments in
             try await run(process) { try await $0.createSessions(arguments) }
         },
+        .importSQLite(AuthConfig.databaseName, file: AuthConfig.databaseFile, migrations: AuthSchema.migrations),
     ]
 
     private static let passwordOptions = "(--password-stdin | --password-file FILE)"

@@ -4,6 +4,10 @@ import Storage
 
 /// The metadata in SQLite.
 struct SQLiteFileIndex: FileIndex {
+    /// The database's, among the services.
+    static let databaseName = "files"
+    /// With `store=sqlite:DIR`.
+    static let databaseFile = "files.sqlite"
     /// Every step of the schema ever released.
     static let migrations: [Migration] = [
         Migration(

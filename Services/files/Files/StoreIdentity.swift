@@ -42,6 +42,21 @@ enum StoreIdentity {
             // The next start has room for it, or the one after.
         }
     }
+
+    /// Compares the ids of a database that is to be imported and of the directory that stays.
+    ///
+    /// - Throws: `ImportRefusal` when instances of files would not take the directory for the database's.
+    static func checkImport(of database: Connection, blobs directory: String) throws {
+        let hasTable = try database.first("SELECT 1 FROM sqlite_schema WHERE name = 'store'") { _ in true } ?? false
+        let ofDatabase = hasTable ? try database.first("SELECT store_id FROM store") { $0.string(0) } : nil
+        let ofDirectory = try BlobStore.storeID(in: directory)
+        guard ofDatabase == ofDirectory else {
+            throw ImportRefusal(
+                Mismatch(database: database.path, directory: directory).description
+                    + " The directory of the blobs is the setting files.directory, or else files under data_dir."
+            )
+        }
+    }
 }
 
 extension SQLiteFileIndex {
@@ -74,14 +89,19 @@ extension SQLiteFileIndex {
 extension BlobStore {
     /// The id of the store that the blobs are of.
     func storeID() async throws -> String? {
-        let path = identityPath
-        return try await onDisk {
-            try SystemCall.contents(path, countMax: Self.identityBytesMax).map { String(decoding: $0, as: UTF8.self) }
+        let directory = directory
+        return try await onDisk { try Self.storeID(in: directory) }
+    }
+
+    /// The same of a directory that no store has open.
+    static func storeID(in directory: String) throws -> String? {
+        try SystemCall.contents(identityPath(in: directory), countMax: identityBytesMax).map {
+            String(decoding: $0, as: UTF8.self)
         }
     }
 
     func setStoreID(_ id: String) async throws {
-        let (path, directory) = (identityPath, directory)
+        let (path, directory) = (Self.identityPath(in: directory), directory)
         try await onDisk { try SystemCall.replace(path, in: directory, with: Array(id.utf8)) }
     }
 
@@ -91,7 +111,8 @@ extension BlobStore {
         return try await onDisk { try directories.allSatisfy { try SystemCall.names(in: $0).isEmpty } }
     }
 
-    private var identityPath: String { directory + "/store.id" }
+    private static func identityPath(in directory: String) -> String { directory + "/store.id" }
+
     /// More than any id has.
     private static let identityBytesMax = 64
 }

@@ -14,15 +14,17 @@ struct PendingAppend {
     ///
     /// An entry without one gets one made of its own id, so that it too can be sent again when its outcome is unknown.
     static func digest(_ append: Append, in batch: AppendBatch) -> [UInt8] {
-        let key: [UInt8]
-        if let clientID = append.clientID {
-            key = Array("\(append.sender)\u{0}\(clientID)".utf8)
-        } else {
-            // `"id":"…",…`; no sender's name begins like that.
-            key = Array("\u{0}".utf8) + Array(batch.bytes.waiting[append.acknowledged].prefix(7 + MessageID.length))
-        }
-        return Array(SHA256.hash(key).prefix(12))
+        if let clientID = append.clientID { return digest(sender: append.sender, clientID: clientID) }
+        // `"id":"…",…`; no sender's name begins like that.
+        return digest(Array("\u{0}".utf8) + batch.bytes.waiting[append.acknowledged].prefix(7 + MessageID.length))
     }
+
+    /// The same of an entry with a `client_id`.
+    static func digest(sender: String, clientID: String) -> [UInt8] {
+        digest(Array("\(sender)\u{0}\(clientID)".utf8))
+    }
+
+    private static func digest(_ key: [UInt8]) -> [UInt8] { Array(SHA256.hash(key).prefix(12)) }
 }
 
 /// A batch that is not handed back yet.

@@ -11,6 +11,8 @@ import Redis
 struct LogIndex: Sendable {
     /// Gives numbers to places in lists and to outbox items.
     static let numbers = RedisArgument.key("{log:numbers}")
+    /// A hash: how far an import has come (`ImportState`), and of which installation it is.
+    static let importing = RedisArgument.key("{log:import}")
     /// What is due, by number.
     static let outbox = RedisArgument.key("{log:outbox}")
 

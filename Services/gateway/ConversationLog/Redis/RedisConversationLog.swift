@@ -14,6 +14,8 @@ final class RedisConversationLog: ConversationLog {
         code: .unavailable,
         message: "the message log is closed; nothing was stored"
     )
+    /// What its connections are called in Redis.
+    static let clientName = "gateway-log"
     /// The most reads that wait; a further one fails at once.
     private static let waitingReadsMax = 50_000
 
@@ -51,7 +53,7 @@ final class RedisConversationLog: ConversationLog {
         loops = try EventLoopGroup(count: 1)
         let loop = loops.next()
         var configuration = RedisConfiguration()
-        configuration.clientName = "gateway-log"
+        configuration.clientName = Self.clientName
         configuration.libraries = [.messageLog]
         // At most one step for each conversation in use, but for reads.
         configuration.commandsMax = Self.commandsMax
@@ -136,7 +138,14 @@ final class RedisConversationLog: ConversationLog {
     }
 
     func check(_ answer: @escaping @Sendable (Result<Void, any Error>) -> Void) {
-        ask(answer) { _ = try await $0.answer(RedisCommand("PING")) }
+        ask(answer) { try await $0.checkImport() }
+    }
+
+    /// Keeps a gateway from starting on the half of a log; without an answer the health check does.
+    ///
+    /// - Throws: `ImportUnfinished`.
+    func refuseUnfinishedImport() async throws {
+        do { try await core.checkImport() } catch is RedisError {}
     }
 
     func close() async {

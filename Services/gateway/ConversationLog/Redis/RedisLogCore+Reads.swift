@@ -35,6 +35,12 @@ extension RedisLogCore {
         return try StoredConversation(json: json).members
     }
 
+    /// Proves that Redis answers, and that its log is a whole one.
+    func checkImport() async throws {
+        let state = try await answer(RedisCommand("HGET", LogIndex.importing, "state")).text
+        if state == ImportState.begun.rawValue { throw ImportUnfinished() }
+    }
+
     // MARK: - Positions
 
     func position(of user: String, in name: String) async throws -> MemberPosition? {

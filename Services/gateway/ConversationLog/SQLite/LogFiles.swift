@@ -5,6 +5,9 @@ struct LogFiles: Sendable {
     /// A directory for the log's files.
     let directory: String
 
+    /// Where it is with `store=sqlite:STORE`.
+    static func directory(in store: String) -> String { store + "/gateway" }
+
     var log: String { directory + "/log.db" }
     var index: String { directory + "/index.db" }
 

@@ -1,7 +1,5 @@
-import ServiceKit
-
 /// A command's options: `--name value`, `--name=value`, and flags.
-struct CommandArguments {
+package struct CommandArguments {
     private var values: [String: String] = [:]
     private var flags: Set<String> = []
 
@@ -10,7 +8,7 @@ struct CommandArguments {
     ///   - valued: Names of the options that take a value.
     ///   - flags: Names of those that take none.
     /// - Throws: `CommandError` for an unknown, repeated or incomplete one.
-    init(_ arguments: [String], valued: Set<String>, flags: Set<String> = []) throws(CommandError) {
+    package init(_ arguments: [String], valued: Set<String>, flags: Set<String> = []) throws(CommandError) {
         var rest = arguments[...]
         while let argument = rest.popFirst() {
             let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
@@ -30,19 +28,19 @@ struct CommandArguments {
     }
 
     /// Whether the flag was given.
-    func has(_ name: String) -> Bool { flags.contains(name) }
+    package func has(_ name: String) -> Bool { flags.contains(name) }
 
     /// The option's value; `nil` when it was not given.
-    func value(_ name: String) -> String? { values[name] }
+    package func value(_ name: String) -> String? { values[name] }
 
     /// The option's value.
-    func required(_ name: String) throws(CommandError) -> String {
+    package func required(_ name: String) throws(CommandError) -> String {
         guard let value = values[name] else { throw CommandError("\(name) is missing") }
         return value
     }
 
     /// The option's value as a whole number; `nil` when it was not given.
-    func number(_ name: String, in range: ClosedRange<Int>) throws(CommandError) -> Int? {
+    package func number(_ name: String, in range: ClosedRange<Int>) throws(CommandError) -> Int? {
         guard let text = values[name] else { return nil }
         guard let number = Int(text), range.contains(number) else {
             throw CommandError("\(name) must be a whole number from \(range.lowerBound) to \(range.upperBound)")
