@@ -181,7 +181,8 @@ final class ImportSource {
     func members(after user: String, _ number: Int64) throws -> [Member] {
         try connection.rows(
             """
-            SELECT m.u, m.c, n.name, m.delivered, m.read, m.ended, m.start FROM member m CROSS JOIN conversation n ON n.c = m.c
+            SELECT m.u, m.c, n.name, m.delivered, m.read, m.ended, m.start
+            FROM member m CROSS JOIN conversation n ON n.c = m.c
             WHERE (m.u, m.c) > (?, ?) ORDER BY m.u, m.c LIMIT ?
             """,
             user,
