@@ -176,8 +176,50 @@ struct LogImportTests {
                 #expect(found.outcomes == expected.outcomes, "seed \(seed)")
                 #expect(found.audiences == expected.audiences, "seed \(seed)")
             }
+            let query = ConversationQuery(user: "a1", userType: .agent, scope: .all, limit: 10)
+            let order = try old.reader.conversations(query).conversations.map(\.conversationID)
+            let found = try await fresh.core.conversations(query).conversations.map(\.conversationID)
+            #expect(found == order, "seed \(seed)")
             await new.shutDown()
             await fresh.shutDown()
+        }
+    }
+
+    @Test("a second attempt takes over what was recalled and settled since the first one, with nothing left of it")
+    func overtaken() async throws {
+        try await withRedis { url in
+            let old = try LogBench(directory.file("log"))
+            try old.commit([Draft(clientID: "1", fileID: "f1"), Draft(clientID: "2", content: "secret")])
+            let due = try old.run([.recall(1, clientID: "r1")]).due
+            try await importLog(old.files, url)
+            let new = try RedisBench(url)
+            let keys = ConversationKeys("c:u1")
+            #expect(try await new.core.answer(RedisCommand("HLEN", keys.due)) == .integer(1))
+            _ = try await new.core.answer(RedisCommand("HSET", LogIndex.importing, "state", "begun"))
+            try old.run([.recall(2, clientID: "r2"), .system(.closed(asked: 9))], settling: due.map(\.number))
+            try await importLog(old.files, url)
+            try await compare(old, new, 0)
+            #expect(try await new.core.answer(RedisCommand("HLEN", keys.due)) == .integer(0))
+            // Recalled messages are no part of the stream, whose blocks keep what was in them.
+            #expect(try await new.core.answer(RedisCommand("XLEN", keys.stream)) == .integer(3))
+            #expect(try await new.core.answer(RedisCommand("HLEN", keys.masked)) == .integer(2))
+            await new.shutDown()
+        }
+    }
+
+    @Test("what changes after an import comes before all that changed before it")
+    func order() async throws {
+        try await withRedis { url in
+            let old = try LogBench(directory.file("log"))
+            try old.commit([Draft()] + (0..<20).map { _ in Draft(conversationID: "c:u2", sender: "u2") })
+            try old.commit([.system(.assigned(agentID: "a1"), in: "c:u2")])
+            try await importLog(old.files, url)
+            let new = try RedisBench(url)
+            await #expect(new.run([.system(.assigned(agentID: "a2"))]).outcomes == [.appended(2)])
+            let query = ConversationQuery(user: "a1", userType: .agent, scope: .all, limit: 10)
+            let listed = try await new.core.conversations(query).conversations
+            #expect(listed.map(\.conversationID) == ["c:u1", "c:u2"])
+            await new.shutDown()
         }
     }
 
