@@ -175,6 +175,18 @@ struct DeliveryStateTests {
         #expect(!state.knows("c:u"))
     }
 
+    @Test("all of a new conversation comes, whatever another device has taken of it meanwhile")
+    func newConversation() {
+        for (isMemberForGood, start) in [(true, 0), (false, 1)] {
+            var state = Self.placed([])
+            state.note("c:u", head: 2)
+            #expect(state.nextRead() == .position("c:u"))
+            let position = Self.position("c:u", 1, 2)
+            #expect(state.takePosition("c:u", position, isMemberForGood: isMemberForGood) == [])
+            #expect(state.nextRead() == .entries("c:u", after: start))
+        }
+    }
+
     @Test("entries that are known and not there end the connection")
     func missingEntries() {
         var state = Self.placed([Self.position("c:u", 0, 2)])

@@ -168,7 +168,10 @@ extension ClientSession {
     func takePosition(_ conversationID: String, _ answer: Result<MemberPosition?, any Error>) {
         guard connection.isOpen else { return }
         guard case .success(let position) = answer else { return close(.overload) }
-        carryOut(delivery.takePosition(conversationID, position))
+        // Customers leave no conversation of theirs, and agents none between two of them.
+        let customerID = ConversationName.customer(of: conversationID)
+        let isForGood = customerID == nil || customerID == identity.userID
+        carryOut(delivery.takePosition(conversationID, position, isMemberForGood: isForGood))
     }
 
     /// The answer to `DeliveryState.Read.entries`: sends the page, and reads on until the head is reached, at the pace

@@ -251,8 +251,16 @@ struct DeliveryState {
         return nil
     }
 
-    /// The answer to `Read.position`.
-    mutating func takePosition(_ conversationID: String, _ position: MemberPosition?) -> [Output] {
+    /// The answer to `Read.position`, of a conversation that has come since the connection was placed.
+    ///
+    /// - Parameter isMemberForGood: Whether the user is a member from its first entry to its last. Then it is new since
+    ///   the connection was placed, and all of it is to be sent: the stored position may have been moved meanwhile by
+    ///   another device of the user's, at another gateway, to which it came earlier.
+    mutating func takePosition(
+        _ conversationID: String,
+        _ position: MemberPosition?,
+        isMemberForGood: Bool = false
+    ) -> [Output] {
         isReadUnderWay = false
         guard let position else {
             // Never a member: nothing of it is sent but the answers to what the user did themself.
@@ -261,7 +269,8 @@ struct DeliveryState {
             return orphans.sorted { $0.sequence < $1.sequence }
                 .compactMap { waitingAcks.removeValue(forKey: $0).map(Output.acknowledgement) }
         }
-        cursors[conversationID, default: DeliveryCursor()].place(at: position.delivered, head: position.head)
+        let start = isMemberForGood ? 0 : position.delivered
+        cursors[conversationID, default: DeliveryCursor()].place(at: start, head: position.head)
         let outputs = passedAcks { $0 == conversationID }
         readOn(conversationID)
         return outputs
