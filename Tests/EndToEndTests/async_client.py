@@ -103,6 +103,12 @@ class AsyncClient:
         self._unsent.append(client_id)
         self._more.set()
 
+    def again(self, client_id):
+        """Sends what was answered with an `Error` that is over by itself."""
+        self._awaited.discard(client_id)
+        self._unsent.append(client_id)
+        self._more.set()
+
     def send(self, frame):
         """Sends a frame that is not kept for another connection."""
         self._control.append(frame)

@@ -1,4 +1,4 @@
-"""What leads other services to whichever instance of a service answers: an nginx, where the compose network has a name."""
+"""An nginx that leads other services to whichever instance of a service answers."""
 
 MAIN = """
 worker_processes 1;
@@ -36,7 +36,7 @@ SERVICE = """
 
 
 def write_proxy(directory, ports):
-    """Makes the directory, with an nginx.conf: who asks at each of the ports is led to one of those that it stands for."""
+    """Makes the directory with an nginx.conf: each port leads to those that it stands for."""
     directory.mkdir(mode=0o755)
     services = [
         SERVICE.format(port=port, servers=" ".join(f"server 127.0.0.1:{one} max_fails=0;" for one in instances))

@@ -1,8 +1,8 @@
 """Every five seconds a random process is killed with kill -9 and started again, while a hundred people converse.
 
-Three gateways, two each of auth, presence and files, Redis and nginx. At the end DESIGN's invariants 1 to 4, 6 and 8 are
-checked, and it is printed how long it took from each start to the next `Ack`. With SOAK=1 it takes ten minutes. The seed
-is printed, and taken from SEED.
+Three gateways, two each of auth, presence and files, Redis and nginx. At the end DESIGN's invariants 1 to 4, 6 and 8
+are checked, and it is printed how long it took from each start to the next `Ack`. With SOAK=1 it takes ten minutes.
+The seed is printed, and taken from SEED.
 """
 
 import asyncio

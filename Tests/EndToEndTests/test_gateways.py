@@ -243,8 +243,18 @@ def test_killed_gateway_loses_and_doubles_nothing(stack, people):
 
 def test_chat_goes_on_without_presence(stack, people):
     customer, support = people.open(people.customer, FIRST), people.open(people.agent, SECOND)
+    located(stack, people.customer, people.agent)
     say(customer, 0, "support001", "without")
     support.expect("Chat", content="without0")
+    hints = metric(stack, FIRST, "gateway_hints_sent_total")
+
+    def is_hinted():
+        """Only those go on at once whose places are known; "nowhere" may be held for a lease."""
+        say(customer, random.randrange(10 ** 9), "support001", "located")
+        customer.settle()
+        return metric(stack, FIRST, "gateway_hints_sent_total") > hints
+
+    until(is_hinted, "the agent's place is known", timeout=20, interval=0.2)
     stack.presence.kill()
     try:
         for number in range(1, 20):

@@ -44,7 +44,7 @@ async def roll(crowd):
         await crowd.arrive(group)
         for client in crowd.customers.values():
             client.say("?hello")
-        await crowd.settle(180)
+        await crowd.settle(300)
         await eventually(lambda: len(crowd.assignments()) == CUSTOMERS, "everybody is served", 60, interval=0.5)
         before = await asyncio.to_thread(crowd.assignments)
         talk = group.create_task(crowd.converse())
