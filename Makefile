@@ -46,11 +46,12 @@ simulation: ## the protocol's state machines in 100,000 seeded worlds, and the m
 	.build/release/simulation $(ARGS)
 	@[ -n "$(ARGS)" ] || .build/release/simulation --planted
 
-soak: build $(VENV)/ready ## the long tests: twenty thousand messages, a gibibyte, a thousand kills of files, compose
+soak: build $(VENV)/ready ## the long tests: twenty thousand messages, a gibibyte, a thousand kills of files, rolling restart, chaos, compose
 	SOAK=1 BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \
 	    $(VENV)/bin/python -m pytest Tests/EndToEndTests/test_delivery.py Tests/EndToEndTests/test_crash.py \
 	    Tests/EndToEndTests/test_routing_load.py Tests/EndToEndTests/test_tus.py \
 	    Tests/EndToEndTests/test_file_crash.py Tests/EndToEndTests/test_files_instances.py \
+	    Tests/EndToEndTests/test_rolling.py Tests/EndToEndTests/test_chaos.py \
 	    Tests/EndToEndTests/test_compose.py $(ARGS)
 
 build: ## the release executables

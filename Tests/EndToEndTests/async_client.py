@@ -11,6 +11,7 @@ import asyncio
 import collections
 import contextlib
 import json
+import time
 from urllib.parse import urlencode
 
 from websockets.asyncio.client import connect
@@ -70,6 +71,9 @@ class AsyncClient:
         self.acks = {}
         self.outbox = collections.OrderedDict()
         self.connections = self.gaps = self.resent = 0
+        # The close code of each connection that was ended for it, and the seconds from then to the next `Synced`.
+        self.outages = []
+        self._ended = None
         self.ready = asyncio.Event()
         self._may_connect = asyncio.Event()
         self._may_connect.set()
@@ -92,6 +96,18 @@ class AsyncClient:
         self._unsent.append(client_id)
         self._more.set()
         return client_id
+
+    def repeat(self, client_id):
+        """Sends again what was acknowledged already."""
+        self.outbox[client_id] = self.sent[client_id]
+        self._unsent.append(client_id)
+        self._more.set()
+
+    def again(self, client_id):
+        """Sends what was answered with an `Error` that is over by itself."""
+        self._awaited.discard(client_id)
+        self._unsent.append(client_id)
+        self._more.set()
 
     def send(self, frame):
         """Sends a frame that is not kept for another connection."""
@@ -200,6 +216,7 @@ class AsyncClient:
             socket.transport.abort()
         if not has_dropped and not self._stopping.is_set():
             code = socket.close_code
+            self._ended = self._ended or (code, time.monotonic())
             self._assert(code is None or code in RETRIED_CODES, f"closed with {code}: {socket.close_reason}")
 
     def _abort(self):
@@ -331,6 +348,10 @@ class AsyncClient:
     def _take_synced(self, frame):
         self._assert(not self._is_synced, "Synced twice")
         self._is_synced = True
+        if self._ended:
+            code, since = self._ended
+            self.outages.append((code, time.monotonic() - since))
+            self._ended = None
         for conversation, head in frame["heads"].items():
             position = self._positions.get(conversation)
             is_known = position is not None or self.begins_at_one

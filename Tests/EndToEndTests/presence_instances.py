@@ -1,43 +1,10 @@
 """Two instances of presence on one Redis, behind an nginx that leads other services to whichever answers."""
 
-import shutil
-
 from http_client import request
+from proxy import write_proxy
 from redis_server import RedisServer
-from stack import Process, Stack, binaries, free_ports
+from stack import Process, Stack, binaries, free_ports, nginx_command
 from waiting import until
-
-PROXY = """
-worker_processes 1;
-daemon off;
-pid {directory}/pid;
-error_log stderr;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
-    client_max_body_size 2m;
-    upstream presence {{
-        {servers}
-        keepalive 32;
-    }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://presence;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_connect_timeout 1s;
-            proxy_next_upstream error timeout http_503 non_idempotent;
-        }}
-    }}
-}}
-"""
-
 
 # Whoever is asked with it answers as the leader, or not at all.
 HANDED_ON = {"X-Presence-Forwarded": "1"}
@@ -67,13 +34,10 @@ class PresenceInstances:
 
     def _proxy(self, port):
         directory = self.stack.directory / "proxy"
-        directory.mkdir(mode=0o755)
-        servers = " ".join(f"server 127.0.0.1:{one} max_fails=0;" for one in self.ports)
-        (directory / "nginx.conf").write_text(PROXY.format(directory=directory, servers=servers, port=port))
+        write_proxy(directory, {port: self.ports})
         return Process(
-            "proxy", [shutil.which("nginx", path="/usr/sbin:/sbin:/usr/bin"), "-c", str(directory / "nginx.conf")],
-            str(self.stack.directory / "proxy.log"), self.stack.environment,
-            lambda: request(port, "GET", "/healthz", timeout=2).status == 200,
+            "proxy", nginx_command(directory), str(self.stack.directory / "proxy.log"), self.stack.environment,
+            lambda: request(port, "GET", "/proxy", timeout=2).status == 204,
         )
 
     def __enter__(self):

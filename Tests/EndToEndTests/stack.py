@@ -15,6 +15,7 @@ from websockets.exceptions import InvalidStatus
 
 from chat_client import Chat
 from http_client import request
+from proxy import write_proxy
 from waiting import until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -135,17 +136,22 @@ def stack_with(settings, **options):
 
 
 class Stack:
-    def __init__(self, settings=None, environment=None, demo_users=True, gateways=1, edge=None):
-        """`edge` has variables of the edge's templates; `{port}` in them is the edge's port."""
+    def __init__(self, settings=None, environment=None, demo_users=True, edge=None, **counts):
+        """`edge` has variables of the edge's templates; `{port}` in them is the edge's port. `counts` says how many
+        there are of a service, such as `gateway=3`; not more than one without a Redis."""
         self.demo_users, self.edge = demo_users, edge or {}
         # The first is called as with one alone, the others `gateway-1` and so on.
-        self.gateways = ("gateway", *(f"gateway-{number}" for number in range(1, gateways)))
-        self.services = (*SERVICES, *self.gateways[1:])
+        self.instances = {
+            name: (name, *(f"{name}-{number}" for number in range(1, counts.get(name, 1)))) for name in SERVICES
+        }
+        self.services = tuple(instance for name in SERVICES for instance in self.instances[name])
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="support-chat-test-"))
         # Workers of an nginx that was started by root have another user.
         self.directory.chmod(0o755)
         self.secrets = set()
-        names = (*self.services, "edge")
+        # What other services ask of several instances goes to any that answers.
+        self.shared = tuple(name for name in SERVICES[:3] if len(self.instances[name]) > 1)
+        names = (*self.services, "edge", *(f"{name} proxy" for name in self.shared))
         self.ports = dict(zip(names, free_ports(len(names))))
         self.port = self.ports["edge"]
         self.token = secrets.token_hex(32)
@@ -159,6 +165,8 @@ class Stack:
         }
         self.environment.update(environment or {})
         self.processes = {name: self._service(name) for name in self.services}
+        if self.shared:
+            self.processes["proxy"] = self._proxy()
         self.processes["nginx"] = self._nginx()
 
     def __getattr__(self, name):
@@ -182,7 +190,8 @@ class Stack:
         for name in SERVICES:
             document[name] = {"listen": f"127.0.0.1:{self.ports[name]}"}
             if name != "gateway":
-                document[name]["url"] = f"http://127.0.0.1:{self.ports[name]}"
+                port = self.ports[f"{name} proxy" if name in self.shared else name]
+                document[name]["url"] = f"http://127.0.0.1:{port}"
         for key, value in settings.items():
             section, _, member = key.partition(".")
             document.setdefault(section, {})[member] = value
@@ -191,9 +200,9 @@ class Stack:
 
     def _service(self, name):
         port = self.ports[name]
-        program, environment = name, self.environment
-        if name in self.gateways[1:]:
-            program, environment = "gateway", {**environment, "GATEWAY_LISTEN": f"127.0.0.1:{port}"}
+        program, environment = name.partition("-")[0], self.environment
+        if program != name:
+            environment = {**environment, f"{program.upper()}_LISTEN": f"127.0.0.1:{port}"}
         return Process(
             name, [str(binaries() / program), "--config", str(self.config)], str(self.directory / f"{name}.log"),
             environment, lambda: request(port, "GET", "/readyz", timeout=2).status == 200,
@@ -210,8 +219,10 @@ class Stack:
             "EDGE_USER": self.edge_user(),
             "EDGE_WORKER_CONNECTIONS": "4096",
             "WEB_ROOT": str(self.directory / "web"),
-            **{f"{name.upper()}_SERVERS": f"server 127.0.0.1:{self.ports[name]};" for name in SERVICES},
-            "GATEWAY_SERVERS": " ".join(f"server 127.0.0.1:{self.ports[name]};" for name in self.gateways),
+            **{
+                f"{name.upper()}_SERVERS": " ".join(f"server 127.0.0.1:{self.ports[one]};" for one in instances)
+                for name, instances in self.instances.items()
+            },
             # Its body limits are made from those of files.
             **{
                 name.upper().replace(".", "_"): str(self.settings[name])
@@ -236,6 +247,17 @@ class Stack:
             lambda: request(self.port, "GET", "/", timeout=2).status in (200, 308),
         )
 
+    def _proxy(self):
+        directory = self.directory / "proxy"
+        write_proxy(directory, {
+            self.ports[f"{name} proxy"]: [self.ports[one] for one in self.instances[name]] for name in self.shared
+        })
+        port = self.ports[f"{self.shared[0]} proxy"]
+        return Process(
+            "proxy", nginx_command(directory), str(self.directory / "proxy.log"), self.environment,
+            lambda: request(port, "GET", "/proxy", timeout=2).status == 204,
+        )
+
     def run(self, service, *arguments, check=True):
         """A named command of a service, such as `auth create-user`."""
         return subprocess.run(
@@ -247,6 +269,8 @@ class Stack:
         if self.demo_users:
             self.run("auth", "create-demo-users")
             self.secrets.update(password for password, _ in DEMO.values() if len(password) > 8)
+        if self.shared:
+            self.processes["proxy"].start()
         for name in self.services:
             self.processes[name].start(wait=False)
         for name in self.services:

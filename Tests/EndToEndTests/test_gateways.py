@@ -1,39 +1,29 @@
-"""Two gateways on one log in Redis: whichever a member is on, each entry comes once and in order."""
+"""Three gateways on one log in Redis: whichever a member is on, each entry comes once and in order."""
 
-import pathlib
+import asyncio
+import contextlib
 import random
-import tempfile
 import threading
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from chat_client import refused
+from cluster import cluster, restart, restore
 from http_client import request
-from redis_server import RedisServer
-from stack import Stack
-from waiting import until
+from test_delivery import LENGTH, SETTINGS, Flow, counts_for
+from waiting import eventually, until
 
-FIRST, SECOND = "gateway", "gateway-1"
+FIRST, SECOND, THIRD = GATEWAYS = ("gateway", "gateway-1", "gateway-2")
 MESSAGES = 3000
-SETTINGS = {"gateway.message_rate": 1_000_000, "gateway.message_burst": 1_000_000}
+# Of fifty customers and five agents who drop and come back while gateways are killed.
+FLOW = 6000 * LENGTH
 
 
 @pytest.fixture(scope="module")
 def stack():
-    with tempfile.TemporaryDirectory() as directory, RedisServer(pathlib.Path(directory)) as redis:
-        one = Stack(SETTINGS, environment={"STORE": redis.url}, gateways=2)
-        files = {"STORE": f"sqlite:{one.directory}/data"}
-        one.processes["files"].environment = {**one.environment, **files}
-        try:
-            yield one.start()
-            statuses = one.stop()
-            assert set(statuses.values()) == {0}, statuses
-            assert one.leaks() == []
-        except BaseException:
-            one.print_logs()
-            raise
-        finally:
-            one.remove()
+    with cluster(SETTINGS, gateway=len(GATEWAYS)) as (stack, _):
+        yield stack
 
 
 @pytest.fixture
@@ -56,12 +46,19 @@ def people(stack):
         chat.close()
 
 
-def restore(stack):
-    """All run."""
-    for process in stack.processes.values():
-        if not process.running:
-            process.child = None
-            process.start()
+def located(stack, *logins):
+    """Waits until presence knows where they are: receipts and typing are told to those, and once."""
+
+    def known():
+        users = [login["user_id"] for login in logins]
+        answer = request(
+            stack.ports["presence"], "POST", "/internal/locate", json={"user_ids": users},
+            headers={"X-Internal-Token": stack.token},
+        )
+        assert answer.status == 200, answer
+        return all(answer.json["locations"].get(user) for user in users)
+
+    until(known, "presence knows them")
 
 
 def metric(stack, gateway, name):
@@ -97,26 +94,108 @@ def test_every_device_on_every_gateway(stack, people):
             assert contents(other, prefix) == [f"{prefix}{number}" for number in range(50)]
         sender.settle()
         assert contents(sender, prefix) == []
-    assert metric(stack, FIRST, "gateway_hints_sent_total") > 0
-    assert metric(stack, SECOND, "gateway_hints_received_total") > 0
+
+
+def test_a_first_conversation_comes_to_devices_that_have_just_come(stack):
+    """Another device has taken it before it is found here; that is no reason to leave it out."""
+    (*_, visitor), _ = stack.sessions(60, 5)
+    with contextlib.ExitStack() as everything:
+        first, *others = [
+            everything.enter_context(stack.chat(visitor, port=stack.ports[gateway])) for gateway in GATEWAYS
+        ]
+        say(first, 0, "support001", "first")
+        first.expect("Ack", client_id="first0")
+        for other in others:
+            other.expect("Chat", content="first0", timeout=20)
 
 
 def test_receipts_typing_and_recall_cross(stack, people):
     customer, support = people.open(people.customer, FIRST), people.open(people.agent, SECOND)
     say(customer, 1, "support001", "recalled")
     entry = support.expect("Chat", content="recalled1")
+    located(stack, people.customer, people.agent)
+
+    def typing_comes():
+        """It is told once to where the other one is known to be; who has just come may be missed."""
+        support.send({"type": "Typing", "to_user_id": "user123", "is_typing": True})
+        return customer.expect("Typing", user_id="support001", timeout=0.5)
+
+    until(typing_comes, "typing is told", timeout=20)
     support.send({"type": "Read", "conversation_id": entry["conversation_id"], "seq": entry["seq"]})
     customer.expect("Read", seq=entry["seq"], user_id="support001")
-    support.send({"type": "Typing", "to_user_id": "user123", "is_typing": True})
-    customer.expect("Typing", user_id="support001")
     customer.send({"type": "Recall", "conversation_id": entry["conversation_id"], "target_seq": entry["seq"]})
     support.expect("Recall", target_seq=entry["seq"])
 
 
+def test_a_repeat_at_another_gateway_is_answered_as_the_first_time(stack, people):
+    support = people.open(people.agent, THIRD)
+    acks = []
+    for gateway in GATEWAYS:
+        customer = people.open(people.customer, gateway)
+        say(customer, 0, "support001", "again")
+        acks.append(customer.expect("Ack", client_id="again0"))
+    assert acks[0] == acks[1] == acks[2]
+    support.expect("Chat", content="again0")
+    support.settle()
+    assert contents(support, "again") == ["again0"]
+
+
+def test_history_is_the_same_at_every_gateway(stack, people):
+    with_gateway = [people.open(people.customer, gateway) for gateway in GATEWAYS]
+    for number in range(30):
+        chat = with_gateway[number % 3]
+        say(chat, number, "support001", "history")
+        chat.expect("Ack", client_id=f"history{number}")
+    path = "/api/messages?with=user123&limit=200"
+    session = people.agent["session_id"]
+    pages = [request(stack.ports[gateway], "GET", path, session=session).json for gateway in GATEWAYS]
+    assert pages[0] == pages[1] == pages[2]
+    seqs = [entry["seq"] for entry in pages[0]["messages"]]
+    assert seqs == list(range(seqs[0], pages[0]["head"] + 1))
+    written = [entry["content"] for entry in pages[0]["messages"] if entry.get("content", "").startswith("history")]
+    assert written == [f"history{number}" for number in range(30)]
+    for chat in with_gateway:
+        chat.send({"type": "HistoryRequest", "with": "support001", "limit": 200})
+        assert chat.expect("History")["messages"] == pages[0]["messages"]
+
+
+def test_presence_is_the_same_at_every_gateway(stack, people):
+    """Who is where is no matter: agents are told, and whoever asks gets one answer, through the edge too."""
+    support = [people.open(people.agent, gateway) for gateway in GATEWAYS]
+    visitor = stack.login("test")
+    chat = people.open(visitor, FIRST)
+    for one in support:
+        one.expect("UserJoined", user_id="test")
+        one.send({"type": "OnlineUsers"})
+    for one in support:
+        users = one.expect("OnlineUsers")["users"]
+        assert {"test", "support001"} <= {user["user_id"] for user in users}
+    answers = [
+        request(port, "GET", "/api/presence", session=people.agent["session_id"]).json
+        for port in (stack.port, stack.ports["presence"])
+    ]
+    shown = [{(user["user_id"], user["status"]) for user in answer["users"]} for answer in answers]
+    assert shown[0] == shown[1] and ("test", "Online") in shown[0]
+    chat.close()
+    for one in support:
+        one.expect("UserLeft", user_id="test", timeout=15)
+
+
 def test_logout_closes_sockets_everywhere(stack, people):
-    chats = [people.open(people.customer, gateway) for gateway in (FIRST, SECOND)]
+    chats = [people.open(people.customer, gateway) for gateway in GATEWAYS]
     assert stack.http("POST", "/auth/logout", session=people.customer["session_id"]).status == 200
-    assert [chat.expect_closed(timeout=3) for chat in chats] == [4401, 4401]
+    assert [chat.expect_closed(timeout=3) for chat in chats] == [4401] * 3
+    for gateway in GATEWAYS:
+        answer = refused(stack.ports[gateway], **{name: people.customer[name] for name in ("user_id", "session_id")})
+        assert answer.status_code == 401
+
+
+def test_an_administrator_ends_sessions_on_every_gateway(stack, people):
+    visitor = stack.login("test_user")
+    chats = [people.open(visitor, gateway) for gateway in GATEWAYS]
+    answer = stack.http("DELETE", "/api/users/test_user/sessions", session=people.agent["session_id"])
+    assert answer.status in (200, 204), answer
+    assert [chat.expect_closed(timeout=3) for chat in chats] == [4401] * 3
 
 
 def test_killed_gateway_loses_and_doubles_nothing(stack, people):
@@ -164,8 +243,18 @@ def test_killed_gateway_loses_and_doubles_nothing(stack, people):
 
 def test_chat_goes_on_without_presence(stack, people):
     customer, support = people.open(people.customer, FIRST), people.open(people.agent, SECOND)
+    located(stack, people.customer, people.agent)
     say(customer, 0, "support001", "without")
     support.expect("Chat", content="without0")
+    hints = metric(stack, FIRST, "gateway_hints_sent_total")
+
+    def is_hinted():
+        """Only those go on at once whose places are known; "nowhere" may be held for a lease."""
+        say(customer, random.randrange(10 ** 9), "support001", "located")
+        customer.settle()
+        return metric(stack, FIRST, "gateway_hints_sent_total") > hints
+
+    until(is_hinted, "the agent's place is known", timeout=20, interval=0.2)
     stack.presence.kill()
     try:
         for number in range(1, 20):
@@ -196,3 +285,22 @@ def test_stopped_gateway_hands_over(stack, people):
         again.expect("Ack", client_id=f"stopped{number}")
     support.settle()
     assert contents(support, "stopped") == [f"stopped{number}" for number in range(200)]
+
+
+def test_nothing_is_lost_while_gateways_are_killed_under_load(seed):
+    """Everybody comes by the edge, drops and comes back, and finds another gateway when one is killed."""
+    rng = random.Random(seed)
+    kills = 6 * LENGTH
+    with cluster(SETTINGS, gateway=len(GATEWAYS)) as (stack, _):
+        flow = Flow(stack, seed, counts_for(FLOW))
+
+        async def kill(flow):
+            for number in range(1, kills + 1):
+                await eventually(lambda: flow.acknowledged >= flow.total * number // (kills + 1), flow.state, 120)
+                await asyncio.to_thread(restart, stack.processes[rng.choice(GATEWAYS)])
+
+        asyncio.run(flow.run(180 * LENGTH, kill))
+        flow.check()
+        assert sum(device.resent for device in flow.devices) > 0, "no kill has cost an Ack"
+        hints = [metric(stack, gateway, "gateway_hints_received_total") for gateway in GATEWAYS]
+        assert sum(hints) > 0, "no gateway was told of anything"
