@@ -40,14 +40,14 @@ class Servers:
         self.ports = {}
         self.processes = []
 
-    def configure(self, **sections):
-        """Writes the configuration: each service named with its settings, on a free port."""
+    def configure(self, *, extra=None, **sections):
+        """Writes the configuration: each service named with its settings, on a free port; `extra` are settings of all."""
         sections = {name: dict(settings) for name, settings in sections.items()}
         for name, settings in sections.items():
             self.ports[name] = port = free_port()
             settings |= {"listen": f"127.0.0.1:{port}", "url": f"http://127.0.0.1:{port}"}
         common = {"environment": "development", "data_dir": str(self.work / "data")}
-        self.config.write_text(json.dumps(common | sections))
+        self.config.write_text(json.dumps(common | (extra or {}) | sections))
 
     def start(self, name):
         """Starts a configured service; its process, when it is ready."""
