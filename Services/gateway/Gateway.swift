@@ -88,7 +88,7 @@ final class Gateway: Sendable {
     /// Other gateways have committed entries for users here.
     func hinted(_ hints: DeliveryHints) {
         if !hints.entries.isEmpty { onEachLoop { $0.hinted(hints.entries) } }
-        if hints.readAll == true { onEachLoop { $0.readAllHeads() } }
+        if hints.readAll { onEachLoop { $0.readAllHeads() } }
     }
 
     /// Other gateways have frames for users here.

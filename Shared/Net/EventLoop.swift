@@ -225,6 +225,13 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         return timers.add(deadline: Monotonic.milliseconds() + max(delay.wholeMilliseconds, 0), work)
     }
 
+    /// Waits by the loop's timers, which cost a task that prefers the loop no other thread; cancelling ends it no sooner.
+    package func sleep(for delay: Duration) async {
+        await withCheckedContinuation { continuation in
+            submit { _ = self.schedule(after: delay) { continuation.resume() } }
+        }
+    }
+
     /// Forgets a timer; one that has fired is no error.
     package func cancel(_ timer: TimerID) {
         preconditionCurrent()

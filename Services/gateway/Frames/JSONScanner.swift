@@ -25,7 +25,7 @@ enum JSONScanError: Error, Equatable {
     }
 }
 
-/// Walks the top-level members of one JSON object, validating everything, copying nothing.
+/// Walks the members of one JSON object, or the elements of one array, validating everything, copying nothing.
 ///
 /// Own code on the gateway's hot path: a frame costs about 0.1 µs here and 3 µs with Foundation's decoder. The
 /// text must be valid UTF-8 already; the WebSocket layer has checked it. A struct with mutating methods, because
@@ -53,24 +53,44 @@ struct JSONScanner {
 
     /// The next member; `nil` at the object's end, after which only white space may follow.
     mutating func nextMember() throws(JSONScanError) -> (key: JSONSlice, value: JSONSlice)? {
-        skipSpace()
-        if try peek() == UInt8(ascii: "}") {
-            at += 1
-            skipSpace()
-            guard at == count else { throw .trailingBytes(offset: at) }
-            return nil
-        }
-        if !isFirst {
-            try expect(UInt8(ascii: ","))
-            skipSpace()
-        }
-        isFirst = false
+        guard try next(before: UInt8(ascii: "}")) else { return nil }
         guard try peek() == UInt8(ascii: "\"") else { throw .unexpectedByte(offset: at) }
         let key = try string()
         skipSpace()
         try expect(UInt8(ascii: ":"))
         skipSpace()
         return (key, try value(depth: 1))
+    }
+
+    /// Consumes the opening bracket of a text that is an array.
+    mutating func beginArray() throws(JSONScanError) {
+        skipSpace()
+        try expect(UInt8(ascii: "["))
+    }
+
+    /// The next element; `nil` at the array's end, after which only white space may follow.
+    mutating func nextElement() throws(JSONScanError) -> JSONSlice? {
+        guard try next(before: UInt8(ascii: "]")) else { return nil }
+        return try value(depth: 1)
+    }
+
+    /// Goes on to the next member or element.
+    ///
+    /// - Returns: Whether there is one; else the end has been consumed.
+    private mutating func next(before end: UInt8) throws(JSONScanError) -> Bool {
+        skipSpace()
+        if try peek() == end {
+            at += 1
+            skipSpace()
+            guard at == count else { throw .trailingBytes(offset: at) }
+            return false
+        }
+        if !isFirst {
+            try expect(UInt8(ascii: ","))
+            skipSpace()
+        }
+        isFirst = false
+        return true
     }
 
     // MARK: - Values

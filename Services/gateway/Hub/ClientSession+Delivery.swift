@@ -141,11 +141,16 @@ extension ClientSession {
         readNext()
     }
 
-    /// How a conversation that reaches that far gets to this connection.
-    func reach(of conversationID: String, to head: Int) -> DeliveryState.Reach {
-        let reach = delivery.reach(of: conversationID, to: head, spanMax: Self.pageEntries)
+    /// How what another gateway hints at gets to this connection.
+    func reach(of hint: DeliveryHint) -> DeliveryState.Reach {
+        let reach = delivery.reach(
+            of: hint.conversationID,
+            to: hint.head,
+            from: hint.firstSequence,
+            spanMax: Self.pageEntries
+        )
         // While much waits for the socket it reads at the socket's pace.
-        return reach == .together && connection.outboundCount > Self.pageBytes ? .alone : reach
+        return reach != .reached && connection.outboundCount > Self.pageBytes ? .alone : reach
     }
 
     private func sendEntry(_ sequence: Int, _ text: UnsafeRawBufferPointer) {

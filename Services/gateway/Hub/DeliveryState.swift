@@ -92,6 +92,8 @@ struct DeliveryState {
     enum Reach: Equatable {
         /// They did.
         case reached
+        /// By offering those that are at hand.
+        case atHand
         /// By a read that others share: it is a few entries behind, and reads nothing by itself.
         case together
         /// By a read of its own.
@@ -99,10 +101,13 @@ struct DeliveryState {
     }
 
     /// How a conversation that is known to reach a head gets here.
-    func reach(of conversationID: String, to head: Int, spanMax: Int) -> Reach {
+    ///
+    /// - Parameter first: The first of the entries up to the head that are at hand; past the head when none are.
+    func reach(of conversationID: String, to head: Int, from first: Int, spanMax: Int) -> Reach {
         guard phase == .flowing, let cursor = cursors[conversationID], let sent = cursor.sent else { return .alone }
         if sent >= head { return .reached }
-        return cursor.isReading || head - sent > spanMax ? .alone : .together
+        if cursor.isReading || head - sent > spanMax { return .alone }
+        return first <= sent + 1 ? .atHand : .together
     }
 
     /// The last sequence that was sent of a conversation, when its position is known.

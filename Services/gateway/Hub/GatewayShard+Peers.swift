@@ -16,8 +16,8 @@ extension GatewayShard {
 
     /// These conversations reach that far for these members.
     ///
-    /// A conversation is read once for all connections that have the same to get; who is further behind, or is reading
-    /// already, reads by itself.
+    /// Who has all that precedes the texts that came along is sent these. For the others a conversation is read, once
+    /// for all that have the same to get; who is further behind, or is reading already, reads by itself.
     func hinted(_ hints: [DeliveryHint]) {
         var toRead: [String] = []
         for hint in hints {
@@ -27,13 +27,23 @@ extension GatewayShard {
                 }
             }
         }
+        metrics.delivered(deliveries)
+        deliveries = 0
         for conversationID in toRead { readHinted(conversationID) }
     }
 
     /// Whether a read is to be begun.
     private func take(_ hint: DeliveryHint, for session: ClientSession) -> Bool {
-        switch session.reach(of: hint.conversationID, to: hint.head) {
+        switch session.reach(of: hint) {
         case .reached: return false
+        case .atHand:
+            for (offset, text) in hint.texts.enumerated() {
+                text.withUnsafeBytes {
+                    session.deliver(hint.conversationID, hint.firstSequence + offset, text: $0)
+                }
+            }
+            deliveries += hint.texts.count
+            return false
         case .together:
             return hintReads.note(hint.conversationID, .init(session: session.id.number, head: hint.head))
         case .alone:

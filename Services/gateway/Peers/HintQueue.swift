@@ -1,16 +1,19 @@
-import Contracts
-
 /// What other gateways are still to be told (DESIGN R5): pure.
 ///
 /// Of each conversation the newest head is pending, for each member by itself: one whose membership has ended is to be
-/// sent no more than that. A gateway has one request under way, sent again until it is taken or the gateway's
-/// registration has ended. A gateway for which more conversations than `conversationsMax` are pending is told to read
-/// everything instead: nothing is lost by the bound.
+/// sent no more than that. The texts of its newest entries go with it, so that who is that far need not read them. A
+/// gateway has one request under way, sent again until it is taken or the gateway's registration has ended; what is
+/// sent again is sent without texts. A gateway for which more conversations than `conversationsMax` are pending is told
+/// to read everything instead: nothing is lost by the bound.
 struct HintQueue {
     /// Conversations that may be pending for one gateway.
     static let conversationsMax = 20_000
     /// Members named in one request, unless its only hint has more.
     static let usersPerRequestMax = 5000
+    /// Bytes of texts that may be pending for one gateway; over it entries go without.
+    static let textBytesMax = 8 << 20
+    /// Bytes of texts after which a request takes no further conversation.
+    static let textBytesPerRequest = 256 * 1024
     /// The first pause after a failure, in milliseconds; each further one is twice as long, up to the longest.
     private static let pause: Int64 = 50
     private static let pauseMax: Int64 = 1000
@@ -24,18 +27,29 @@ struct HintQueue {
 
     struct Request: Equatable {
         let peer: PeerList.Peer
+        /// Counts those for this registration of the gateway.
+        let number: Int
         let hints: DeliveryHints
+    }
+
+    /// A conversation of which something is pending.
+    fileprivate struct Pending {
+        /// By member.
+        var heads: [String: Int] = [:]
+        var run = EntryRun()
     }
 
     fileprivate struct Target {
         /// `nil` while presence places users there, but has not named it among the gateways.
         var peer: PeerList.Peer?
         let since: Int64
-        /// By conversation and member.
-        var pending: [String: [String: Int]] = [:]
+        /// By conversation.
+        var pending: [String: Pending] = [:]
+        var textBytes = 0
         var order: ArraySlice<String> = []
         var wantsAll = false
         var underWay: Request?
+        var requests = 0
         var failures = 0
         var retryAt = Int64.min
 
@@ -54,8 +68,10 @@ struct HintQueue {
     var isIdle: Bool { targets.values.allSatisfy(\.isIdle) }
 
     /// A member of a conversation is at that gateway.
-    mutating func add(_ head: Head, for gatewayID: String, now: Int64) {
-        targets[gatewayID, default: Target(since: now)].add(head, conversationsMax)
+    ///
+    /// - Parameter text: The stored text of the entry that is the head, when it is at hand.
+    mutating func add(_ head: Head, text: UnsafeRawBufferPointer? = nil, for gatewayID: String, now: Int64) {
+        targets[gatewayID, default: Target(since: now)].add(head, text, conversationsMax)
     }
 
     /// The gateway is told to read everything, in place of what is pending for it.
@@ -99,7 +115,7 @@ struct HintQueue {
 
     mutating func taken(_ request: Request) {
         let gatewayID = request.peer.gatewayID
-        guard targets[gatewayID]?.underWay == request else { return }
+        guard targets[gatewayID]?.isUnderWay(request) == true else { return }
         targets[gatewayID]?.underWay = nil
         targets[gatewayID]?.failures = 0
     }
@@ -107,11 +123,11 @@ struct HintQueue {
     /// It was not answered: its hints are pending again, under what came meanwhile.
     mutating func failed(_ request: Request, now: Int64) {
         let gatewayID = request.peer.gatewayID
-        guard var target = targets[gatewayID], target.underWay == request else { return }
+        guard var target = targets[gatewayID], target.isUnderWay(request) else { return }
         let heads = target.headsUnderWay
         target.underWay = nil
-        target.wantsAll = target.wantsAll || request.hints.readAll == true
-        for head in heads { target.add(head, conversationsMax) }
+        target.wantsAll = target.wantsAll || request.hints.readAll
+        for head in heads { target.add(head, nil, conversationsMax) }
         target.retryAt = now + min(Self.pause << min(Int64(target.failures), 8), Self.pauseMax)
         target.failures += 1
         targets[gatewayID] = target
@@ -119,18 +135,24 @@ struct HintQueue {
 }
 
 extension HintQueue.Target {
-    fileprivate mutating func add(_ head: HintQueue.Head, _ conversationsMax: Int) {
+    fileprivate func isUnderWay(_ request: HintQueue.Request) -> Bool {
+        underWay.map { $0.number == request.number && $0.peer == request.peer } ?? false
+    }
+
+    fileprivate mutating func add(_ head: HintQueue.Head, _ text: UnsafeRawBufferPointer?, _ conversationsMax: Int) {
         if pending[head.conversationID] == nil {
             guard pending.count < conversationsMax else { return overrun() }
             order.append(head.conversationID)
         }
-        let known = pending[head.conversationID]?[head.userID] ?? 0
-        pending[head.conversationID, default: [:]][head.userID] = max(known, head.head)
+        let fits = textBytes + (text?.count ?? 0) <= HintQueue.textBytesMax
+        let change = pending[head.conversationID, default: HintQueue.Pending()].add(head, fits ? text : nil)
+        textBytes += change
     }
 
     fileprivate mutating func overrun() {
         pending = [:]
         order = []
+        textBytes = 0
         wantsAll = true
     }
 
@@ -143,39 +165,64 @@ extension HintQueue.Target {
     }
 
     fileprivate var headsPending: [HintQueue.Head] {
-        pending.flatMap { conversationID, users in
-            users.map { HintQueue.Head(conversationID: conversationID, userID: $0.key, head: $0.value) }
+        pending.flatMap { conversationID, conversation in
+            conversation.heads.map {
+                HintQueue.Head(conversationID: conversationID, userID: $0.key, head: $0.value)
+            }
         }
     }
 
     fileprivate mutating func next(now: Int64) -> HintQueue.Request? {
         guard let peer, underWay == nil, now >= retryAt, !isIdle else { return nil }
-        var hints = DeliveryHints(entries: [], readAll: wantsAll ? true : nil)
+        var hints = DeliveryHints(readAll: wantsAll)
         wantsAll = false
         var userCount = 0
-        while let conversationID = order.first, let users = pending[conversationID] {
-            let byHead = Dictionary(grouping: users.keys) { users[$0] ?? 0 }
+        var textCount = 0
+        while let conversationID = order.first, let conversation = pending[conversationID] {
+            let parts = conversation.hints(conversationID)
             let isFirst = hints.entries.isEmpty
             let fits =
-                hints.entries.count + byHead.count <= DeliveryHints.entriesMax
-                && userCount + users.count <= HintQueue.usersPerRequestMax
+                hints.entries.count + parts.count <= DeliveryHints.entriesMax
+                && userCount + conversation.heads.count <= HintQueue.usersPerRequestMax
+                && textCount < HintQueue.textBytesPerRequest
             guard isFirst || fits else { break }
             // More ends of memberships than a request has room for.
-            guard byHead.count <= DeliveryHints.entriesMax else {
+            guard parts.count <= DeliveryHints.entriesMax else {
                 overrun()
                 return next(now: now)
             }
-            for (head, userIDs) in byHead {
-                hints.entries.append(
-                    DeliveryHint(conversationID: conversationID, head: head, userIDs: userIDs.sorted())
-                )
-            }
-            userCount += users.count
+            hints.entries += parts
+            userCount += conversation.heads.count
+            textCount += parts.reduce(0) { $0 + $1.textByteCount }
             order.removeFirst()
             pending[conversationID] = nil
+            textBytes -= conversation.run.byteCount
         }
-        let request = HintQueue.Request(peer: peer, hints: hints)
+        requests += 1
+        let request = HintQueue.Request(peer: peer, number: requests, hints: hints)
         underWay = request
         return request
+    }
+}
+
+extension HintQueue.Pending {
+    /// - Returns: How many bytes of texts more, or fewer, it has.
+    fileprivate mutating func add(_ head: HintQueue.Head, _ text: UnsafeRawBufferPointer?) -> Int {
+        let before = run.byteCount
+        run.add(head.head, text)
+        heads[head.userID] = max(heads[head.userID] ?? 0, head.head)
+        return run.byteCount - before
+    }
+
+    /// One for all members who are to be sent as much.
+    fileprivate func hints(_ conversationID: String) -> [DeliveryHint] {
+        if heads.count == 1, let (userID, head) = heads.first {
+            return [hint(conversationID, head, [userID])]
+        }
+        return Dictionary(grouping: heads.keys) { heads[$0] ?? 0 }.map { hint(conversationID, $0, $1.sorted()) }
+    }
+
+    private func hint(_ conversationID: String, _ head: Int, _ userIDs: [String]) -> DeliveryHint {
+        DeliveryHint(conversationID: conversationID, head: head, userIDs: userIDs, texts: run.texts(upTo: head))
     }
 }

@@ -88,17 +88,25 @@ struct HintRouter {
     // MARK: - What happens here
 
     /// An entry was committed here, or found again by its `client_id`.
-    mutating func committed(_ conversationID: String, _ head: Int, _ audience: [String], now: Int64) {
+    ///
+    /// - Parameter text: Its stored text; `nil` when the others are to read it.
+    mutating func committed(
+        _ conversationID: String,
+        _ head: Int,
+        _ audience: [String],
+        text: UnsafeRawBufferPointer? = nil,
+        now: Int64
+    ) {
         for userID in audience {
-            route(.init(conversationID: conversationID, userID: userID, head: head), now: now)
+            route(.init(conversationID: conversationID, userID: userID, head: head), text, now: now)
         }
     }
 
-    private mutating func route(_ head: HintQueue.Head, now: Int64) {
+    private mutating func route(_ head: HintQueue.Head, _ text: UnsafeRawBufferPointer?, now: Int64) {
         switch cache.place(of: head.userID, now: now) {
         case .current(let gatewayIDs):
             counts.known += 1
-            hint(head, at: gatewayIDs, now: now)
+            hint(head, text, at: gatewayIDs, now: now)
         case .lastKnown(let gatewayIDs):
             counts.unknown += 1
             if isSilent { hint(head, at: gatewayIDs, now: now) }
@@ -106,8 +114,13 @@ struct HintRouter {
         }
     }
 
-    private mutating func hint(_ head: HintQueue.Head, at gatewayIDs: [String], now: Int64) {
-        for gatewayID in gatewayIDs where gatewayID != ownID { queue.add(head, for: gatewayID, now: now) }
+    private mutating func hint(
+        _ head: HintQueue.Head,
+        _ text: UnsafeRawBufferPointer? = nil,
+        at gatewayIDs: [String],
+        now: Int64
+    ) {
+        for gatewayID in gatewayIDs where gatewayID != ownID { queue.add(head, text: text, for: gatewayID, now: now) }
     }
 
     private mutating func wait(_ head: HintQueue.Head, isHinted: Bool) {
@@ -130,9 +143,6 @@ struct HintRouter {
         order.append(userID)
         return Waiting()
     }
-
-    /// More was committed than could be gathered.
-    mutating func overrun() { owesAll = true }
 
     private mutating func dropWaiting() {
         waiting = [:]

@@ -16,6 +16,17 @@ struct NoticeQueue {
     private struct Target {
         var waiting: [Notification] = []
         var isUnderWay = false
+
+        /// False when there are too many.
+        mutating func add(_ frame: String, to userID: String) -> Bool {
+            if let last = waiting.indices.last, waiting[last].frame == frame {
+                waiting[last].userIDs.append(userID)
+                return true
+            }
+            guard waiting.count < noticesMax else { return false }
+            waiting.append(Notification(userIDs: [userID], frame: frame))
+            return true
+        }
     }
 
     private var targets: [String: Target] = [:]
@@ -24,15 +35,7 @@ struct NoticeQueue {
 
     /// A user at that gateway is to have a frame; what goes to several in a row is one notice.
     mutating func add(_ frame: String, to userID: String, at gatewayID: String) {
-        var target = targets[gatewayID] ?? Target()
-        if let last = target.waiting.indices.last, target.waiting[last].frame == frame {
-            target.waiting[last].userIDs.append(userID)
-        } else if target.waiting.count < Self.noticesMax {
-            target.waiting.append(Notification(userIDs: [userID], frame: frame))
-        } else {
-            dropped += 1
-        }
-        targets[gatewayID] = target
+        if !targets[gatewayID, default: Target()].add(frame, to: userID) { dropped += 1 }
     }
 
     /// A frame was dropped before it got here.

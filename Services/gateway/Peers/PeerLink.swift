@@ -7,12 +7,9 @@ import Synchronization
 
 /// Tells the other gateways what is committed here, and frames of the moment for users who are there.
 ///
-/// What happens is gathered from any thread; one task hands it to `HintRouter` and sends what that says: one look-up
-/// and one request a gateway at a time, each of many. While no other gateway is registered a commit costs reading a
-/// clock.
+/// What happens goes into `HintRouter` on the thread where it happens; one task sends what that says: one look-up and
+/// one request a gateway at a time, each of many. While no other gateway is registered a commit costs reading a clock.
 final class PeerLink: Sendable {
-    /// Commits that wait for the task; over it every gateway is told to read everything.
-    private static let inboxMax = 200_000
     /// What happens gathers so long after it was first sent, so that much of it is few requests.
     private static let gatherInterval = Duration.milliseconds(2)
     /// How often it is looked whether something is to be sent again.
@@ -20,24 +17,10 @@ final class PeerLink: Sendable {
     /// How long an answer may take; what is pending is sent again, so that it need not be long.
     private static let timeout = Duration.seconds(1)
 
-    private struct Commit {
-        let conversationID: String
-        let head: Int
-        let audience: [String]
-    }
-
-    private struct Inbox {
-        var commits: [Commit] = []
-        var frames: [(userIDs: [String], text: String)] = []
-        /// Commits that were dropped.
-        var isOverrun = false
-    }
-
     private let ownID: String
     private let presence: InternalClient
     private let connect: @Sendable (BaseURL) -> InternalClient
     private let metrics: GatewayMetrics
-    private let inbox = Mutex(Inbox())
     private let router: Mutex<HintRouter>
     private let clients = Mutex<[String: (url: String, client: InternalClient)]>([:])
     private let aloneUntil = Atomic(Int64.min)
@@ -76,37 +59,41 @@ final class PeerLink: Sendable {
 
     // MARK: - What happens here
 
-    /// Batches that are committed; from any thread, after the commit.
+    /// Batches that are committed; on the log's thread, after the commit.
+    ///
+    /// What is for users elsewhere is noted at once, with the texts, which are at hand here.
     func committed(_ batches: [AppendBatch]) {
         guard !isAlone else { return }
-        inbox.withLock { inbox in
+        let now = now()
+        router.withLock { router in
             for batch in batches {
-                for append in batch.appends {
-                    switch append.outcome {
-                    case .appended(let head, let audience), .repeated(let head, _, let audience):
-                        inbox.commits.append(
-                            Commit(conversationID: append.conversationID, head: head, audience: audience)
-                        )
-                    case .pending, .failed: break
-                    }
-                }
+                for append in batch.appends { Self.route(append, of: batch, to: &router, now) }
             }
-            guard inbox.commits.count > Self.inboxMax else { return }
-            inbox.commits = []
-            inbox.isOverrun = true
         }
         waker.yield()
+    }
+
+    private static func route(_ append: Append, of batch: AppendBatch, to router: inout HintRouter, _ now: Int64) {
+        switch append.outcome {
+        case .appended(let head, let audience):
+            // Others look at more than the text of what routing enters and recalls.
+            let isChat = append.kind == .chat
+            let text = isChat ? UnsafeRawBufferPointer(rebasing: batch.bytes.waiting[append.text]) : nil
+            router.committed(append.conversationID, head, audience, text: text, now: now)
+        case .repeated(let head, _, let audience):
+            router.committed(append.conversationID, head, audience, now: now)
+        case .pending, .failed: break
+        }
     }
 
     /// A frame for users, wherever else they are; dropped when much waits.
     func tell(_ userIDs: [String], _ frame: String) {
         guard !isAlone else { return }
-        let isTaken = inbox.withLock { inbox in
-            guard inbox.frames.count < HintRouter.waitingFramesMax else { return false }
-            inbox.frames.append((userIDs, frame))
-            return true
+        let now = now()
+        router.withLock { router in
+            for userID in userIDs { router.notify(userID, frame, now: now) }
         }
-        if isTaken { waker.yield() } else { metrics.noticesDropped(1) }
+        waker.yield()
     }
 
     /// Receipts that were stored, for members elsewhere.
@@ -146,15 +133,18 @@ final class PeerLink: Sendable {
 
     // MARK: - Sending
 
-    /// Sends until cancelled.
+    /// Sends until cancelled, on the loop where the connections are: a request costs no thread a switch.
     @concurrent
     func run() async {
-        await withDiscardingTaskGroup { group in
-            group.addTask { await self.wakeForEver() }
-            for await _ in wakeUps {
-                route()
-                sendDue(&group)
-                try? await Task.sleep(for: Self.gatherInterval)
+        let loop = presence.loop
+        await withTaskExecutorPreference(loop) {
+            await withDiscardingTaskGroup { group in
+                group.addTask { await self.wakeForEver() }
+                for await _ in wakeUps {
+                    report()
+                    sendDue(&group)
+                    await loop.sleep(for: Self.gatherInterval)
+                }
             }
         }
     }
@@ -168,9 +158,7 @@ final class PeerLink: Sendable {
         }
     }
 
-    private var isIdle: Bool {
-        inbox.withLock { $0.commits.isEmpty && !$0.isOverrun } && router.withLock(\.isIdle)
-    }
+    private var isIdle: Bool { router.withLock(\.isIdle) }
 
     private func wakeForEver() async {
         while !Task.isCancelled {
@@ -179,21 +167,9 @@ final class PeerLink: Sendable {
         }
     }
 
-    private func route() {
-        let arrived = inbox.withLock { inbox in
-            defer { inbox = Inbox() }
-            return inbox
-        }
-        let now = now()
+    private func report() {
         let (counts, pending, dropped) = router.withLock { router in
-            if arrived.isOverrun { router.overrun() }
-            for commit in arrived.commits {
-                router.committed(commit.conversationID, commit.head, commit.audience, now: now)
-            }
-            for frame in arrived.frames {
-                for userID in frame.userIDs { router.notify(userID, frame.text, now: now) }
-            }
-            return (router.takeCounts(), router.pendingCount, router.takeDroppedNotices())
+            (router.takeCounts(), router.pendingCount, router.takeDroppedNotices())
         }
         metrics.located(known: counts.known, unknown: counts.unknown)
         metrics.hintsPending(pending)
@@ -242,36 +218,43 @@ final class PeerLink: Sendable {
 
     private func send(_ request: HintQueue.Request) async {
         do throws(InternalCallError) {
-            _ = try await post(request.hints, "/internal/deliver", to: request.peer)
+            var body = ByteQueue()
+            request.hints.write(to: &body)
+            let client = try client(request.peer)
+            _ = try await client.call(
+                .post,
+                "/internal/deliver",
+                json: Array(body.waiting),
+                as: InternalClient.NoAnswer.self,
+                options: Self.options
+            )
             metrics.hintsSent(request.hints.entries.count)
             router.withLock { $0.taken(request) }
         } catch {
             let now = now()
             // It would be refused for ever, and hold up all that follows.
-            let isRefused = error.refusedStatus == 422 && request.hints.readAll != true
+            let isRefused = error.refusedStatus == 422 && !request.hints.readAll
             router.withLock { isRefused ? $0.refused(request, now: now) : $0.failed(request, now: now) }
         }
         waker.yield()
     }
 
     private func send(_ request: NoticeQueue.Request) async {
-        let answer = try? await post(request.notifications, "/internal/notify", to: request.peer)
+        let client = try? client(request.peer)
+        let answer = try? await client?.call(
+            .post,
+            "/internal/notify",
+            request.notifications,
+            as: InternalClient.NoAnswer.self,
+            options: Self.options
+        )
         router.withLock { $0.ended(request, isTaken: answer != nil) }
         waker.yield()
     }
 
-    private func post(
-        _ body: some Encodable & Sendable,
-        _ path: String,
-        to peer: PeerList.Peer
-    ) async throws(InternalCallError) -> InternalClient.NoAnswer {
-        guard let client = client(peer) else { throw .unavailable(service: "gateway", reason: "no such address") }
-        return try await client.call(.post, path, body, options: Self.options)
-    }
-
-    private func client(_ peer: PeerList.Peer) -> InternalClient? {
-        clients.withLock { clients in
-            if let known = clients[peer.gatewayID], known.url == peer.url { return known.client }
+    private func client(_ peer: PeerList.Peer) throws(InternalCallError) -> InternalClient {
+        let client = clients.withLock { clients in
+            if let known = clients[peer.gatewayID], known.url == peer.url { return Optional(known.client) }
             guard let url = BaseURL(parsing: peer.url) else { return nil }
             // As many as there are gateways; the names of those that are gone go with the rest.
             if clients.count >= Self.clientsMax { clients = [:] }
@@ -279,6 +262,8 @@ final class PeerLink: Sendable {
             clients[peer.gatewayID] = (peer.url, client)
             return client
         }
+        guard let client else { throw .unavailable(service: "gateway", reason: "no such address") }
+        return client
     }
 
     private static let clientsMax = 1000

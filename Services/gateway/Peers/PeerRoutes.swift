@@ -5,7 +5,7 @@ import ServiceKit
 
 /// What other gateways tell this one (DESIGN §5): how far conversations of users here reach, and frames for them.
 struct PeerRoutes: RouteGroup {
-    /// The largest body, in bytes: a full batch, one of whose hints may name many members.
+    /// The largest body, in bytes: a full batch with texts, one of whose hints may name many members.
     static let bodyBytesMax = 4 << 20
 
     let gateway: Gateway
@@ -17,11 +17,7 @@ struct PeerRoutes: RouteGroup {
     }
 
     func deliver(_ request: Request) async throws -> Response {
-        let hints = try await request.json(DeliveryHints.self, upTo: Self.bodyBytesMax)
-        guard hints.entries.count <= DeliveryHints.entriesMax else {
-            throw Problem.invalidField("entries", "at most \(DeliveryHints.entriesMax)")
-        }
-        guard hints.entries.allSatisfy({ $0.head >= 0 }) else { throw Problem.invalidField("head", "at least 0") }
+        let hints = try DeliveryHints(json: try await request.jsonBytes(upTo: Self.bodyBytesMax))
         metrics.hintsReceived(hints.entries.count)
         gateway.hinted(hints)
         return Response(.noContent)

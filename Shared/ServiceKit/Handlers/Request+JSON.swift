@@ -19,8 +19,10 @@ extension Request {
         try JSONBody.decode(type, from: try await jsonBytes(upTo: bytesMax))
     }
 
-    /// The body of a request that calls it JSON.
-    func jsonBytes(upTo bytesMax: Int) async throws -> [UInt8] {
+    /// The body of a request that calls it JSON, for a reader of its own.
+    ///
+    /// - Throws: `Problem` 415, 413.
+    package func jsonBytes(upTo bytesMax: Int) async throws -> [UInt8] {
         guard isJSON else {
             throw Problem(415, .unsupportedMediaType, "Content-Type: must be application/json")
         }

@@ -1,5 +1,6 @@
 package import Core
 package import HTTP
+package import Net
 import Synchronization
 package import Transport
 
@@ -71,7 +72,19 @@ package final class InternalClient: Sendable {
         } catch {
             throw .unreadable(service: service, reason: "the request has no JSON form")
         }
-        let response = try await send(method, target, bytes, requestID, options)
+        return try await call(method, target, json: bytes, as: type, requestID: requestID, options: options)
+    }
+
+    /// Asks with a body that is JSON already; else as `call` with a value.
+    package func call<Answer: Decodable & Sendable>(
+        _ method: Method,
+        _ target: String,
+        json: [UInt8],
+        as type: Answer.Type = Answer.self,
+        requestID: String? = nil,
+        options: InternalCallOptions = .standard
+    ) async throws(InternalCallError) -> Answer {
+        let response = try await send(method, target, json, requestID, options)
         return try read(type, response)
     }
 
@@ -95,6 +108,9 @@ package final class InternalClient: Sendable {
         let response = try await send(method, target, nil, requestID, options)
         return try read(type, response)
     }
+
+    /// Where its connections are; a task that prefers it changes no threads to call.
+    package var loop: EventLoop { http.loop }
 
     /// Whether the service is alive, for `/readyz`.
     package var healthCheck: HealthCheck {

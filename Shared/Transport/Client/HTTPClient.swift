@@ -14,7 +14,8 @@ package final class HTTPClient: @unchecked Sendable {
         let port: UInt16
     }
 
-    private let loop: EventLoop
+    /// Where its connections are; a task that prefers it changes no threads to send.
+    package let loop: EventLoop
     private let configuration: HTTPClientConfiguration
     private let nextNumber = Atomic<UInt64>(0)
     private var pools: [Origin: ClientPool] = [:]

@@ -167,7 +167,7 @@ extension DeliveryWorld {
 
     /// Another gateway's hints: each member's connections here read on.
     private mutating func take(_ hints: DeliveryHints, at gateway: Int) {
-        if hints.readAll == true {
+        if hints.readAll {
             for userID in gateways[gateway].userIDs { gateways[gateway].reads.makeDue(userID) }
         }
         for hint in hints.entries {
