@@ -20,6 +20,8 @@ enum PlantedBug: String, CaseIterable, Sendable {
     case repeatAcknowledgedAtOnce = "repeat-acknowledged-at-once"
     /// A live entry is sent whatever the connection was sent before (invariant 2).
     case cursorNotChecked = "cursor-not-checked"
+    /// A page that may hold own entries is sent before their answers are there, as another's (R7).
+    case pageNotHeld = "page-not-held"
 
     /// Which world can show it.
     var world: WorldKind { self == .crashBetweenDecisionAndEntry ? .routing : .delivery }

@@ -25,7 +25,7 @@ enum JSONScanError: Error, Equatable {
     }
 }
 
-/// Walks the members of one JSON object, or the elements of one array, validating everything, copying nothing.
+/// Walks the top-level members of one JSON object, validating everything, copying nothing.
 ///
 /// Own code on the gateway's hot path: a frame costs about 0.1 µs here and 3 µs with Foundation's decoder. The
 /// text must be valid UTF-8 already; the WebSocket layer has checked it. A struct with mutating methods, because
@@ -53,7 +53,17 @@ struct JSONScanner {
 
     /// The next member; `nil` at the object's end, after which only white space may follow.
     mutating func nextMember() throws(JSONScanError) -> (key: JSONSlice, value: JSONSlice)? {
-        guard try next(before: UInt8(ascii: "}")) else { return nil }
+        skipSpace()
+        if try peek() == UInt8(ascii: "}") {
+            at += 1
+            try end()
+            return nil
+        }
+        if !isFirst {
+            try expect(UInt8(ascii: ","))
+            skipSpace()
+        }
+        isFirst = false
         guard try peek() == UInt8(ascii: "\"") else { throw .unexpectedByte(offset: at) }
         let key = try string()
         skipSpace()
@@ -62,35 +72,69 @@ struct JSONScanner {
         return (key, try value(depth: 1))
     }
 
-    /// Consumes the opening bracket of a text that is an array.
-    mutating func beginArray() throws(JSONScanError) {
+    // MARK: - Nested texts
+
+    /// Walks an array that comes next; `element` consumes one element.
+    @inline(__always)
+    mutating func forEachElement(
+        _ element: (inout JSONScanner) throws(JSONScanError) -> Void
+    ) throws(JSONScanError) {
         skipSpace()
         try expect(UInt8(ascii: "["))
+        skipSpace()
+        if try peek() == UInt8(ascii: "]") {
+            at += 1
+            return
+        }
+        while true {
+            try element(&self)
+            skipSpace()
+            if try peek() == UInt8(ascii: "]") {
+                at += 1
+                return
+            }
+            try expect(UInt8(ascii: ","))
+        }
     }
 
-    /// The next element; `nil` at the array's end, after which only white space may follow.
-    mutating func nextElement() throws(JSONScanError) -> JSONSlice? {
-        guard try next(before: UInt8(ascii: "]")) else { return nil }
+    /// Walks an object that comes next; `member` consumes the value of the member with this name.
+    @inline(__always)
+    mutating func forEachMember(
+        _ member: (inout JSONScanner, JSONSlice) throws(JSONScanError) -> Void
+    ) throws(JSONScanError) {
+        skipSpace()
+        try expect(UInt8(ascii: "{"))
+        skipSpace()
+        if try peek() == UInt8(ascii: "}") {
+            at += 1
+            return
+        }
+        while true {
+            skipSpace()
+            guard try peek() == UInt8(ascii: "\"") else { throw .unexpectedByte(offset: at) }
+            let key = try string()
+            skipSpace()
+            try expect(UInt8(ascii: ":"))
+            try member(&self, key)
+            skipSpace()
+            if try peek() == UInt8(ascii: "}") {
+                at += 1
+                return
+            }
+            try expect(UInt8(ascii: ","))
+        }
+    }
+
+    /// Consumes a value that comes next.
+    mutating func nextValue() throws(JSONScanError) -> JSONSlice {
+        skipSpace()
         return try value(depth: 1)
     }
 
-    /// Goes on to the next member or element.
-    ///
-    /// - Returns: Whether there is one; else the end has been consumed.
-    private mutating func next(before end: UInt8) throws(JSONScanError) -> Bool {
+    /// Consumes the text's end, before which only white space may be left.
+    mutating func end() throws(JSONScanError) {
         skipSpace()
-        if try peek() == end {
-            at += 1
-            skipSpace()
-            guard at == count else { throw .trailingBytes(offset: at) }
-            return false
-        }
-        if !isFirst {
-            try expect(UInt8(ascii: ","))
-            skipSpace()
-        }
-        isFirst = false
-        return true
+        guard at == count else { throw .trailingBytes(offset: at) }
     }
 
     // MARK: - Values
@@ -126,45 +170,16 @@ struct JSONScanner {
     }
 
     private mutating func object(depth: Int) throws(JSONScanError) {
-        at += 1
-        skipSpace()
-        if try peek() == UInt8(ascii: "}") {
-            at += 1
-            return
-        }
-        while true {
-            skipSpace()
-            guard try peek() == UInt8(ascii: "\"") else { throw .unexpectedByte(offset: at) }
-            _ = try string()
-            skipSpace()
-            try expect(UInt8(ascii: ":"))
-            skipSpace()
-            _ = try value(depth: depth + 1)
-            skipSpace()
-            if try peek() == UInt8(ascii: "}") {
-                at += 1
-                return
-            }
-            try expect(UInt8(ascii: ","))
+        try forEachMember { scanner, _ throws(JSONScanError) in
+            scanner.skipSpace()
+            _ = try scanner.value(depth: depth + 1)
         }
     }
 
     private mutating func array(depth: Int) throws(JSONScanError) {
-        at += 1
-        skipSpace()
-        if try peek() == UInt8(ascii: "]") {
-            at += 1
-            return
-        }
-        while true {
-            skipSpace()
-            _ = try value(depth: depth + 1)
-            skipSpace()
-            if try peek() == UInt8(ascii: "]") {
-                at += 1
-                return
-            }
-            try expect(UInt8(ascii: ","))
+        try forEachElement { scanner throws(JSONScanError) in
+            scanner.skipSpace()
+            _ = try scanner.value(depth: depth + 1)
         }
     }
 

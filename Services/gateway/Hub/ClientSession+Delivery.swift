@@ -191,6 +191,17 @@ extension ClientSession {
     func takePage(_ conversationID: String, _ answer: Result<EntryPage, any Error>) {
         guard connection.isOpen else { return }
         guard case .success(let page) = answer else { return close(.overload) }
+        if delivery.holdPage() { heldPage = (conversationID, page) } else { take(page, of: conversationID) }
+    }
+
+    /// Own entries that the page may hold were answered meanwhile.
+    func takeHeldPage() {
+        guard let (conversationID, page) = heldPage else { return }
+        heldPage = nil
+        if connection.isOpen { take(page, of: conversationID) }
+    }
+
+    private func take(_ page: EntryPage, of conversationID: String) {
         page.bytes.withUnsafeBytes { bytes in
             for entry in page.entries {
                 switch delivery.takeRead(conversationID, entry.sequence) {

@@ -49,7 +49,8 @@ final class ClientSession: WebSocketHandler {
     /// The newest version of a place that it was told, of one that it has left too: what is older comes late.
     var placeVersion = -1
     private(set) var lastHeard: Int64
-    private var inFlight = 0
+    /// What was read while own entries were on their way, until these are answered.
+    var heldPage: (conversationID: String, page: EntryPage)?
     private var rate: RateLimit
     private var badFrames = FixedWindow(milliseconds: ClientSession.minute)
     private var renewals = FixedWindow(milliseconds: ClientSession.minute)
@@ -200,13 +201,14 @@ final class ClientSession: WebSocketHandler {
 
     /// A message was handed to the log.
     func appendBegan() {
-        inFlight += 1
-        if inFlight >= Self.inFlightMax || shard.intake.isLogBehind { pause(.inFlight) }
+        delivery.ownBegan()
+        if delivery.ownUnderWay >= Self.inFlightMax || shard.intake.isLogBehind { pause(.inFlight) }
     }
 
     /// Its outcome is known.
     func appendEnded() {
-        inFlight -= 1
+        if delivery.ownHasEnded() { takeHeldPage() }
+        let inFlight = delivery.ownUnderWay
         // With nothing unanswered it goes on in any case: there is no other occasion to.
         if inFlight == 0 || (inFlight <= Self.inFlightResume && !shard.intake.isLogBehind) { resume(.inFlight) }
         if isEnding { endIfAnswered() }
@@ -234,7 +236,7 @@ final class ClientSession: WebSocketHandler {
     }
 
     private func endIfAnswered() {
-        if inFlight == 0, !pauses.contains(.lookUp) { end() }
+        if delivery.ownUnderWay == 0, !pauses.contains(.lookUp) { end() }
     }
 
     private func end() {

@@ -61,6 +61,10 @@ struct DeliveryState {
     /// the connection however many conversations it lies in.
     private var readsDue: ArraySlice<String> = []
     private var isReadUnderWay = false
+    private var ownBegun = 0
+    private var ownEnded = 0
+    /// How many own entries have to be answered before the page that was read is taken.
+    private var pageAwaits: Int?
     /// Whether pongs tell what was taken: for a client that says so by itself they do not.
     private let countsPongs: Bool
     /// Conversations whose cursor has moved since the last ping; and those that the last ping covers.
@@ -112,6 +116,32 @@ struct DeliveryState {
 
     /// The last sequence that was sent of a conversation, when its position is known.
     func sent(in conversationID: String) -> Int? { cursors[conversationID]?.sent }
+
+    // MARK: - Own entries
+
+    /// Own entries that were handed to the log and are not answered.
+    var ownUnderWay: Int { ownBegun - ownEnded }
+
+    /// An own entry was handed to the log; answers come in the same order.
+    mutating func ownBegan() { ownBegun += 1 }
+
+    /// An own entry was answered, and what follows from that was offered or kept.
+    ///
+    /// - Returns: Whether the page that waited for it is to be taken now.
+    mutating func ownHasEnded() -> Bool {
+        ownEnded += 1
+        guard let awaited = pageAwaits, ownEnded >= awaited else { return false }
+        pageAwaits = nil
+        return true
+    }
+
+    /// A page was read: whether it waits, because own entries may be in it whose answer has not come, and whose `Ack`
+    /// belongs in their place.
+    mutating func holdPage() -> Bool {
+        guard ownUnderWay > 0 else { return false }
+        pageAwaits = ownBegun
+        return true
+    }
 
     // MARK: - Live entries
 

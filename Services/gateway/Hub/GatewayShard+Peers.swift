@@ -86,7 +86,8 @@ extension GatewayShard {
             for entry in page.entries {
                 let text = UnsafeRawBufferPointer(rebasing: bytes[entry.text])
                 for reader in readers where entry.sequence <= reader.head {
-                    guard let session = sessions[reader.session] else { continue }
+                    // Of its own entries that are on their way it gets the `Ack`s: it reads by itself.
+                    guard let session = sessions[reader.session], session.delivery.ownUnderWay == 0 else { continue }
                     session.deliver(conversationID, entry.sequence, text: text)
                     deliveries += 1
                 }

@@ -4,8 +4,8 @@ import Contracts
 /// drive several of them.
 ///
 /// A member's place is looked up after the commit, or known from a look-up whose lease holds. Until presence answers,
-/// what is for the member waits, and the question is asked again; when presence is silent the last known place is
-/// hinted meanwhile.
+/// what is for the member waits, and the question is asked again; when presence is silent every gateway is told
+/// meanwhile, wherever the member was last.
 struct HintRouter {
     /// Heads of members, and frames for users, that may wait for look-ups.
     ///
@@ -32,7 +32,7 @@ struct HintRouter {
         var head: Int
         /// How many look-ups had been sent when it was committed.
         var questions: Int
-        /// Whether the last known place was told of it.
+        /// Whether it was told while presence was silent.
         var isHinted: Bool
     }
 
@@ -109,7 +109,7 @@ struct HintRouter {
             hint(head, text, at: gatewayIDs, now: now)
         case .lastKnown(let gatewayIDs):
             counts.unknown += 1
-            if isSilent { hint(head, at: gatewayIDs, now: now) }
+            if isSilent { hint(head, text, at: anywhere(gatewayIDs), now: now) }
             wait(head, isHinted: isSilent)
         }
     }
@@ -121,6 +121,11 @@ struct HintRouter {
         now: Int64
     ) {
         for gatewayID in gatewayIDs where gatewayID != ownID { queue.add(head, text: text, for: gatewayID, now: now) }
+    }
+
+    /// Where a user may be while presence is silent: at any gateway, those that it had named last included.
+    private func anywhere(_ lastKnown: [String]) -> [String] {
+        Array(list.peers.keys) + lastKnown.filter { list.peers[$0] == nil }
     }
 
     private mutating func wait(_ head: HintQueue.Head, isHinted: Bool) {
@@ -224,7 +229,7 @@ struct HintRouter {
         }
     }
 
-    /// Presence is silent: the last known places are told, and it is asked again.
+    /// Presence is silent: every gateway is told, and it is asked again.
     mutating func unanswered(_ asked: Question, now: Int64) {
         guard question == asked else { return }
         question = nil
@@ -238,10 +243,10 @@ struct HintRouter {
             }
             for (conversationID, waiting) in entry.heads where !waiting.isHinted {
                 let head = HintQueue.Head(conversationID: conversationID, userID: userID, head: waiting.head)
-                hint(head, at: lastKnown, now: now)
+                hint(head, at: anywhere(lastKnown), now: now)
                 entry.heads[conversationID]?.isHinted = true
             }
-            passFrames(of: userID, &entry, to: lastKnown)
+            passFrames(of: userID, &entry, to: anywhere(lastKnown))
             putBack(userID, entry)
         }
     }

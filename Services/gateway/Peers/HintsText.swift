@@ -51,7 +51,9 @@ extension DeliveryHints {
             guard let conversationID = part.conversationID, let head = part.head, (0...LogSchema.sequenceMax) ~= head,
                 let userIDs = part.userIDs
             else { throw Problem.invalidField("entries", "must each have a conversation_id, a head and user_ids") }
-            guard part.texts.count <= head else { throw Problem.invalidField("texts", "must not be more than head") }
+            guard part.texts.count <= head, !part.hasOtherTexts else {
+                throw Problem.invalidField("texts", "must be objects, at most head of them")
+            }
             entries.append(
                 DeliveryHint(
                     conversationID: conversationID,
@@ -70,6 +72,8 @@ extension DeliveryHints {
         var userIDs: [String]?
         /// Where the texts lie, without their braces at the front.
         var texts: [Range<Int>] = []
+        /// Whether some are no objects.
+        var hasOtherTexts = false
     }
 
     private static func parts(
@@ -78,64 +82,55 @@ extension DeliveryHints {
         var entries: [Part]?
         var readAll = false
         var scanner = JSONScanner(body)
-        try scanner.beginObject()
-        while let (key, value) = try scanner.nextMember() {
-            if key.equals("read_all") { readAll = value.kind == .true }
-            if key.equals("entries"), value.kind == .array {
-                var elements = JSONScanner(value.bytes)
+        try scanner.forEachMember { scanner, key throws(JSONScanError) in
+            if key.equals("entries") {
                 var parts: [Part] = []
-                try elements.beginArray()
-                while let element = try elements.nextElement() { parts.append(try part(element, of: body)) }
+                try scanner.forEachElement { scanner throws(JSONScanError) in
+                    let part = try part(&scanner, of: body)
+                    if parts.count <= entriesMax { parts.append(part) }
+                }
                 entries = parts.count <= entriesMax ? parts : nil
+            } else {
+                let value = try scanner.nextValue()
+                if key.equals("read_all") { readAll = value.kind == .true }
             }
         }
+        try scanner.end()
         return (entries, readAll)
     }
 
     private static func part(
-        _ element: JSONSlice,
+        _ scanner: inout JSONScanner,
         of body: UnsafeRawBufferPointer
     ) throws(JSONScanError) -> Part {
         var part = Part()
-        var scanner = JSONScanner(element.bytes)
-        try scanner.beginObject()
-        while let (key, value) = try scanner.nextMember() {
-            if key.equals("conversation_id"), value.kind == .string {
-                part.conversationID = value.text
-            } else if key.equals("head") {
-                part.head = value.wholeNumber
-            } else if key.equals("user_ids"), value.kind == .array {
-                part.userIDs = try elements(of: value) { $0.kind == .string ? $0.text : nil }
-            } else if key.equals("texts"), value.kind == .array {
-                part.texts = try elements(of: value) { text in
-                    guard text.kind == .object, let start = body.offset(of: text.bytes) else { return nil }
-                    return start + 1..<start + text.bytes.count
-                } ?? []
+        try scanner.forEachMember { scanner, key throws(JSONScanError) in
+            if key.equals("user_ids") {
+                var userIDs: [String] = []
+                try scanner.forEachElement { scanner throws(JSONScanError) in
+                    userIDs.append(try scanner.nextValue().text)
+                }
+                part.userIDs = userIDs
+            } else if key.equals("texts") {
+                try scanner.forEachElement { scanner throws(JSONScanError) in
+                    let text = try scanner.nextValue()
+                    part.texts.append(body.range(of: text.bytes, after: 1))
+                    if text.kind != .object { part.hasOtherTexts = true }
+                }
+            } else {
+                let value = try scanner.nextValue()
+                if key.equals("conversation_id"), value.kind == .string { part.conversationID = value.text }
+                if key.equals("head") { part.head = value.wholeNumber }
             }
         }
         return part
     }
-
-    /// `nil` when one is of another kind.
-    private static func elements<Element>(
-        of list: JSONSlice,
-        _ read: (JSONSlice) -> Element?
-    ) throws(JSONScanError) -> [Element]? {
-        var scanner = JSONScanner(list.bytes)
-        var elements: [Element] = []
-        try scanner.beginArray()
-        while let value = try scanner.nextElement() {
-            guard let element = read(value) else { return nil }
-            elements.append(element)
-        }
-        return elements
-    }
 }
 
 extension UnsafeRawBufferPointer {
-    /// Where a part of these bytes lies.
-    fileprivate func offset(of part: UnsafeRawBufferPointer) -> Int? {
-        guard let base = baseAddress, let start = part.baseAddress else { return nil }
-        return start - base
+    /// Where a part of these bytes lies, without its first ones.
+    fileprivate func range(of part: UnsafeRawBufferPointer, after first: Int) -> Range<Int> {
+        guard let base = baseAddress, let start = part.baseAddress, part.count >= first else { return 0..<0 }
+        return start - base + first..<start - base + part.count
     }
 }

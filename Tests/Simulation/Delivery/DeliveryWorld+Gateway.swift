@@ -51,6 +51,7 @@ extension DeliveryWorld {
             gateways[gateway].readsDue.append(.sync(connection: connection, cursors))
         case .chat(let message):
             let identity = gateways[gateway].sessions[index].identity
+            gateways[gateway].sessions[index].delivery.ownBegan()
             gateways[gateway].appends.append(
                 SimulatedGateway.AppendRequest(
                     connection: connection,
@@ -124,12 +125,34 @@ extension DeliveryWorld {
                 gateways[gateway].sessions[index].delivery.note(id, head: outcome.sequence)
             }
         }
+        if let origin = request.connection { answered(origin, at: gateway) }
         if outcome.isRepeat, bug == .crashBetweenCommitAndHint { return }
         guard !gateways[gateway].isAlone(now.monotonic) else { return }
-        gateways[gateway].router.committed(id, outcome.sequence, outcome.audience, now: now.monotonic)
+        Self.text(request.conversation, outcome.sequence).withUnsafeBytes { text in
+            let isAtHand = request.kind == .chat && !outcome.isRepeat
+            gateways[gateway].router.committed(
+                id,
+                outcome.sequence,
+                outcome.audience,
+                text: isAtHand ? text : nil,
+                now: now.monotonic
+            )
+        }
     }
 
-    private mutating func deliver(_ conversation: Int, _ sequence: Int, to index: Int, at gateway: Int) {
+    /// What stands for an entry's stored text.
+    static func text(_ conversation: Int, _ sequence: Int) -> [UInt8] { Array("\(conversation) \(sequence)".utf8) }
+
+    private mutating func answered(_ connection: Int, at gateway: Int) {
+        guard let index = gateways[gateway].index(of: connection),
+            gateways[gateway].sessions[index].delivery.ownHasEnded(),
+            let held = gateways[gateway].sessions[index].heldPage
+        else { return }
+        gateways[gateway].sessions[index].heldPage = nil
+        takePage(held.conversation, held.after, held.last, connection, at: gateway)
+    }
+
+    mutating func deliver(_ conversation: Int, _ sequence: Int, to index: Int, at gateway: Int) {
         let id = Self.conversationIDs[conversation]
         let step = gateways[gateway].sessions[index].delivery.offer(id, sequence)
         guard case .send = step else {
@@ -264,7 +287,12 @@ extension DeliveryWorld {
             guard let index = gateways[gateway].index(of: connection) else { break }
             carryOut(gateways[gateway].sessions[index].delivery.takePosition(id, position), connection)
         case .entries(let connection, let id, let after, let last):
-            takePage(id, after, last, connection, at: gateway)
+            guard let index = gateways[gateway].index(of: connection) else { break }
+            if bug != .pageNotHeld, gateways[gateway].sessions[index].delivery.holdPage() {
+                gateways[gateway].sessions[index].heldPage = (id, after, last)
+            } else {
+                takePage(id, after, last, connection, at: gateway)
+            }
         case .heads(let userID, let positions):
             gateways[gateway].reads.ended(userID, isRead: true, now: now.monotonic)
             for index in gateways[gateway].sessions.indices

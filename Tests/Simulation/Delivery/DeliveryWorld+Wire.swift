@@ -165,7 +165,7 @@ extension DeliveryWorld {
 
     // MARK: - Hints
 
-    /// Another gateway's hints: each member's connections here read on.
+    /// Another gateway's hints: each member's connections here are sent the texts, or read on.
     private mutating func take(_ hints: DeliveryHints, at gateway: Int) {
         if hints.readAll {
             for userID in gateways[gateway].userIDs { gateways[gateway].reads.makeDue(userID) }
@@ -173,9 +173,32 @@ extension DeliveryWorld {
         for hint in hints.entries {
             for index in gateways[gateway].sessions.indices {
                 guard hint.userIDs.contains(gateways[gateway].sessions[index].identity.userID) else { continue }
-                gateways[gateway].sessions[index].delivery.note(hint.conversationID, head: hint.head)
+                take(hint, index, at: gateway)
             }
         }
         work(gateway)
+    }
+
+    private mutating func take(_ hint: DeliveryHint, _ index: Int, at gateway: Int) {
+        let reach = gateways[gateway].sessions[index].delivery.reach(
+            of: hint.conversationID,
+            to: hint.head,
+            from: hint.firstSequence,
+            spanMax: 200
+        )
+        switch reach {
+        case .reached: break
+        case .together, .alone:
+            gateways[gateway].sessions[index].delivery.note(hint.conversationID, head: hint.head)
+        case .atHand:
+            guard let conversation = log.index(of: hint.conversationID) else { return }
+            for (offset, text) in hint.texts.enumerated() {
+                let sequence = hint.firstSequence + offset
+                if text != Self.text(conversation, sequence)[...] {
+                    faults.append("the text of \(hint.conversationID) \(sequence) is another one's")
+                }
+                deliver(conversation, sequence, to: index, at: gateway)
+            }
+        }
     }
 }

@@ -269,9 +269,22 @@ struct DeliveryWorld: World {
     }
 
     mutating func send(_ frame: SimulatedClient.ServerFrame, _ connection: Int) {
+        if case .entry(let conversation, let sequence) = frame { checkOwn(conversation, sequence, connection) }
         guard let index = connections.firstIndex(where: { $0.number == connection }), !connections[index].isHalfOpen
         else { return }
         connections[index].toClient.append(frame)
+    }
+
+    /// What a connection has appended comes back to it as an `Ack`, not as an entry (R7); unless it was there before,
+    /// by an earlier connection.
+    private mutating func checkOwn(_ conversation: Int, _ sequence: Int, _ connection: Int) {
+        let isOwn = gateways.contains { gateway in
+            gateway.appended.contains { request, outcome in
+                request.connection == connection && request.conversation == conversation
+                    && outcome.sequence == sequence && !outcome.isRepeat
+            }
+        }
+        if isOwn { faults.append("connection \(connection) was sent its own entry \(sequence) before its Ack") }
     }
 
     // MARK: - Faults

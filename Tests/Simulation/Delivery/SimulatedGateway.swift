@@ -8,6 +8,8 @@ struct SimulatedGateway {
         let connection: Int
         let identity: Identity
         var delivery = DeliveryState(awaitsSync: true)
+        /// What was read while own entries were on their way to the log.
+        var heldPage: (conversation: String, after: Int, last: Int)?
     }
 
     /// What the log is to do; answered in order.
