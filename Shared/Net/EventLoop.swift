@@ -225,7 +225,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         return timers.add(deadline: Monotonic.milliseconds() + max(delay.wholeMilliseconds, 0), work)
     }
 
-    /// Waits by the loop's timers, which cost a task that prefers the loop no other thread; cancelling ends it no sooner.
+    /// Waits by the loop's timers, which cost a task that prefers the loop no other thread; cancelling does not end it.
     package func sleep(for delay: Duration) async {
         await withCheckedContinuation { continuation in
             submit { _ = self.schedule(after: delay) { continuation.resume() } }

@@ -290,6 +290,7 @@ final class GatewayNode: Sendable {
     /// Whether what other gateways tell is answered 503.
     private final class DeafEar: Sendable {
         let isOn = Atomic(false)
+        let refused = Atomic(0)
         let gateway = Mutex<Gateway?>(nil)
 
         func router(_ metrics: GatewayMetrics) -> Router {
@@ -297,7 +298,10 @@ final class GatewayNode: Sendable {
             router.add(.get, "/door") { [self] in try GatewayNode.open($0, try #require(gateway.withLock { $0 })) }
             for (path, isHint) in [("/internal/deliver", true), ("/internal/notify", false)] {
                 router.add(.post, path) { [self] request in
-                    guard !isOn.load(ordering: .relaxed) else { throw Problem.unavailable("deaf") }
+                    guard !isOn.load(ordering: .relaxed) else {
+                        refused.wrappingAdd(1, ordering: .relaxed)
+                        throw Problem.unavailable("deaf")
+                    }
                     let routes = PeerRoutes(gateway: try #require(gateway.withLock { $0 }), metrics: metrics)
                     return isHint ? try await routes.deliver(request) : try await routes.notify(request)
                 }
@@ -421,7 +425,13 @@ final class GatewayNode: Sendable {
     }
 
     /// Whether it answers other gateways with 503.
-    func setDeaf(_ isOn: Bool) { isDeaf.isOn.store(isOn, ordering: .relaxed) }
+    func setDeaf(_ isOn: Bool) {
+        isDeaf.refused.store(0, ordering: .relaxed)
+        isDeaf.isOn.store(isOn, ordering: .relaxed)
+    }
+
+    /// How much was told while it was deaf.
+    var refusedHints: Int { isDeaf.refused.load(ordering: .relaxed) }
 
     /// From here on it does not hear of its commits: who reads on has to be told by others.
     func cut() { shared.connect(id, nil) }

@@ -120,15 +120,15 @@ struct HintQueueTests {
         #expect(queue.pendingCount == 0)
         queue.add(.init("c:9", "u1", 2), for: "b", now: 0)
         let request = try self.request(&queue, 0)
-        #expect(request.hints.readAll == true)
+        #expect(request.hints.readAll)
         #expect(told(request) == ["c:9 u1 2"])
         queue.failed(request, now: 0)
         let again = try self.request(&queue, 1000)
-        #expect(again.hints.readAll == true)
+        #expect(again.hints.readAll)
         #expect(told(again) == ["c:9 u1 2"])
         queue.taken(again)
         queue.add(.init("c:9", "u1", 3), for: "b", now: 2000)
-        #expect(queue.next(now: 2000).first?.hints.readAll == nil)
+        #expect(queue.next(now: 2000).first?.hints.readAll == false)
     }
 
     @Test("a request holds no more than the contract allows")
@@ -146,6 +146,84 @@ struct HintQueueTests {
             for user in 0..<3000 { queue.add(.init("c:\(number)", "u\(user)", 1), for: "b", now: 0) }
         }
         #expect(queue.next(now: 0).first?.hints.entries.map(\.userIDs.count) == [3000])
+    }
+
+    // MARK: - Texts
+
+    private func add(_ queue: inout HintQueue, _ head: HintQueue.Head, _ text: String?) {
+        let bytes = text.map { Array($0.utf8) }
+        if let bytes {
+            bytes.withUnsafeBytes { queue.add(head, text: $0, for: "b", now: 0) }
+        } else {
+            queue.add(head, for: "b", now: 0)
+        }
+    }
+
+    private func texts(_ hint: DeliveryHint?) -> [String] {
+        (hint?.texts ?? []).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    @Test("the texts of the last entries go along, each member's up to theirs")
+    func texts() throws {
+        var queue = queue()
+        add(&queue, .init("c:1", "a1", 4), "four")
+        add(&queue, .init("c:1", "u1", 4), "four")
+        add(&queue, .init("c:1", "u1", 5), "five")
+        let hints = try request(&queue, 0).hints.entries.sorted { $0.head < $1.head }
+        #expect(hints.map(\.userIDs) == [["a1"], ["u1"]])
+        #expect(texts(hints.first) == ["four"])
+        #expect(texts(hints.last) == ["four", "five"])
+        #expect(hints.map(\.firstSequence) == [4, 4])
+    }
+
+    @Test("only without a gap up to the head; what was not taken is told again without")
+    func gaps() throws {
+        var queue = queue()
+        for (head, text) in [(4, "four"), (6, "six"), (7, "seven")] { add(&queue, .init("c:1", "u1", head), text) }
+        add(&queue, .init("c:2", "u1", 1), "one")
+        add(&queue, .init("c:2", "u1", 2), nil)
+        add(&queue, .init("c:3", "u1", 9), nil)
+        add(&queue, .init("c:3", "u1", 8), "late")
+        add(&queue, .init("c:3", "u1", 10), "ten")
+        let first = try request(&queue, 0)
+        let byName = Dictionary(uniqueKeysWithValues: first.hints.entries.map { ($0.conversationID, $0) })
+        #expect(texts(byName["c:1"]) == ["six", "seven"])
+        #expect(texts(byName["c:2"]) == [])
+        #expect(texts(byName["c:3"]) == ["ten"])
+        queue.failed(first, now: 0)
+        let second = try request(&queue, 1000)
+        #expect(told(second) == told(first))
+        #expect(second.hints.entries.allSatisfy { $0.texts.isEmpty })
+    }
+
+    @Test("many entries, or large ones, go without texts, and a request takes no more of them than it may")
+    func textBounds() throws {
+        var queue = HintQueue()
+        _ = queue.update(peers(["b": 1]), askedAt: 0)
+        for head in 1...EntryRun.entriesMax + 1 { add(&queue, .init("c:1", "u1", head), "x") }
+        let many = try request(&queue, 0)
+        #expect(texts(many.hints.entries.first) == ["x"])
+        _ = queue.update(peers(["b": 2]), askedAt: 1)
+        let half = String(repeating: "x", count: EntryRun.bytesMax / 2 + 1)
+        for head in 1...2 { add(&queue, .init("c:1", "u1", head), half) }
+        let large = try request(&queue, 1)
+        #expect(large.hints.entries.map(\.head) == [2])
+        #expect(texts(large.hints.entries.first) == [])
+        queue.taken(large)
+        let count = HintQueue.textBytesMax / half.utf8.count + 10
+        for number in 0..<count { add(&queue, .init("c:\(number)", "u1", 1), half) }
+        var told = 0
+        var textCount = 0
+        while let next = queue.next(now: 2).first {
+            let entries = next.hints.entries
+            let bytes = entries.reduce(0) { $0 + $1.textByteCount }
+            #expect(bytes < HintQueue.textBytesPerRequest + EntryRun.bytesMax)
+            told += entries.count
+            textCount += entries.count { !$0.texts.isEmpty }
+            queue.taken(next)
+        }
+        #expect(told == count)
+        #expect(textCount == HintQueue.textBytesMax / half.utf8.count)
     }
 }
 

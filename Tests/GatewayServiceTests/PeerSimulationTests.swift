@@ -214,7 +214,7 @@ struct PeerWorld {
 
     private mutating func take(_ hints: DeliveryHints, _ id: String) {
         guard var gateway = gateways[id] else { return }
-        if hints.readAll == true {
+        if hints.readAll {
             gateway.reads.lost(Array(Set(gateway.sessions.values.map(\.user))).sorted(), now: now)
         }
         for hint in hints.entries {
