@@ -135,7 +135,7 @@ let package = Package(
         tests("RedisStorageTests", ["Core", "Net", "Redis", "RedisStorage", "Storage", "TestSupport"]),
         tests("RedisTests", ["Core", "Net", "Redis", "TestSupport"]),
         tests("TransportTests", ["Core", "HTTP", "WebSocket", "Net", "Transport", "TestSupport"]),
-        tests("ServiceKitTests", kit + ["TestSupport"]),
+        tests("ServiceKitTests", kit + ["Redis", "TestSupport"]),
         tests("AuthServiceTests", kit + ["AuthService", "TestSupport"]),
         tests("FilesServiceTests", kit + ["FilesService", "TestSupport"]),
         tests("PresenceServiceTests", kit + ["PresenceService", "TestSupport"]),

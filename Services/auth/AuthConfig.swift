@@ -62,9 +62,19 @@ struct AuthConfig: Sendable {
     }
 
     /// Opens and migrates the store.
-    static func openStore(_ process: ServiceProcess) async throws -> any AuthStore {
+    ///
+    /// - Parameter address: Where the service will listen; left out by commands, which do not wait for Redis.
+    static func openStore(
+        _ process: ServiceProcess,
+        waitingAt address: Setting<HostPort>? = nil
+    ) async throws -> any AuthStore {
         SQLiteAuthStore(
-            try await process.openDatabase(databaseName, file: databaseFile, migrations: AuthSchema.migrations)
+            try await process.openDatabase(
+                databaseName,
+                file: databaseFile,
+                migrations: AuthSchema.migrations,
+                waitingAt: address
+            )
         )
     }
 

@@ -11,15 +11,16 @@ enum AuthMain {
             // 1. Configuration: file plus environment, every problem reported at once, secrets masked.
             let config = try AuthConfig(process.settings)
             // 2. Store: opened and migrated before the port is bound.
-            let store = try await AuthConfig.openStore(process)
-            let sessions = try await SessionService.start(
-                store: store,
-                limits: config.sessionLimits,
-                log: process.log
-            )
+            let address = SettingsCatalogue.authListen
+            let store = try await AuthConfig.openStore(process, waitingAt: address)
+            let sessions = try await process.whenStoreAnswers(listeningAt: address) {
+                try await SessionService.start(store: store, limits: config.sessionLimits, log: process.log)
+            }
             let hasher = try config.makeHasher()
             let limiter = config.makeLimiter(sessions, log: process.log)
-            let guests = try await GuestLogin.start(sessions, config.guestLimits)
+            let guests = try await process.whenStoreAnswers(listeningAt: address) {
+                try await GuestLogin.start(sessions, config.guestLimits)
+            }
             process.background("sweep") { await sessions.sweepRegularly() }
             process.background("upkeep") { await Upkeep(sessions, guests, config.auditLimits).run(process.log) }
             // 3. Routes: the whole surface of the service, in reading order.
@@ -40,7 +41,7 @@ enum AuthMain {
             router.mount(InternalRoutes(sessions))
             // 4. Serve until SIGTERM or SIGINT; polls that wait are answered first, the store is closed last.
             let storeCheck = HealthCheck("store") { try await store.ping() }
-            let server = try process.listen(at: SettingsCatalogue.authListen, router, checks: [storeCheck])
+            let server = try process.listen(at: address, router, checks: [storeCheck])
             try await process.untilSignal(server) { sessions.feed.close() }
             try await sessions.close()
         }

@@ -12,6 +12,7 @@ enum FilesMain {
     static func main() async {
         await ServiceProcess.run("files", commands: [importCommand]) { process in
             // 1. Configuration.
+            let address = SettingsCatalogue.filesListen
             let config = FilesConfig(process.settings)
             // 2. Store: opened, migrated and repaired before the port is bound.
             let blobs = try BlobStore(
@@ -23,7 +24,8 @@ enum FilesMain {
                 SQLiteFileIndex.databaseName,
                 file: SQLiteFileIndex.databaseFile,
                 migrations: SQLiteFileIndex.migrations,
-                ownership: .exclusiveOwner(advice: "Another files service runs on this file; stop it first.")
+                ownership: .exclusiveOwner(advice: "Another files service runs on this file; stop it first."),
+                waitingAt: address
             )
             let index = SQLiteFileIndex(database)
             let files = FileStore(index: index, blobs: blobs, limits: config.limits, log: process.log)
@@ -31,22 +33,13 @@ enum FilesMain {
             let uploads = PartialUploads(files, index: index, slots: slots, log: process.log)
             await index.fillReserve()
             let collector = FileCollector(files, log: process.log, metrics: process.metrics)
-            let urlKey = try await blobs.exclusively {
-                try await StoreIdentity.check(index, blobs)
-                return try config.loadURLKey()
+            let urlKey = try await process.whenStoreAnswers(listeningAt: address) {
+                try await blobs.exclusively {
+                    try await StoreIdentity.check(index, blobs)
+                    return try config.loadURLKey()
+                }
             }
-            let findings = try await files.repair()
-            collector.note(findings)
-            let partialFindings = try await uploads.repair()
-            process.log.info(
-                "store_opened",
-                [
-                    "temporary_files_removed": .int(findings.temporaryFilesRemoved),
-                    "blobs_removed": .int(findings.blobsRemoved), "blobs_missing": .int(findings.missing.count),
-                    "partial_files_removed": .int(partialFindings.filesRemoved),
-                    "partial_uploads_removed": .int(partialFindings.uploadsRemoved),
-                ]
-            )
+            collector.note(try await repair(process, files, uploads))
             // 3. Routes.
             let sessions = process.makeSessionVerifier()
             let authenticate: Authenticate = { request in
@@ -71,13 +64,34 @@ enum FilesMain {
                 HealthCheck("blobs") { try await files.blobs.checkWritable() },
                 sessions.healthCheck,
             ]
-            let server = try process.listen(at: SettingsCatalogue.filesListen, router, checks: checks) {
+            let server = try process.listen(at: address, router, checks: checks) {
                 $0.bodyBytesMax = config.limits.bodyBytesMax
                 $0.bodyIdleTimeout = FilesConfig.bodyIdleTimeout
             }
             try await process.untilSignal(server)
             await database.close()
         }
+    }
+
+    /// Removes what crashes have left.
+    private static func repair(
+        _ process: ServiceProcess,
+        _ files: FileStore,
+        _ uploads: PartialUploads
+    ) async throws -> FileStore.Findings {
+        let address = SettingsCatalogue.filesListen
+        let findings = try await process.whenStoreAnswers(listeningAt: address) { try await files.repair() }
+        let partialFindings = try await process.whenStoreAnswers(listeningAt: address) { try await uploads.repair() }
+        process.log.info(
+            "store_opened",
+            [
+                "temporary_files_removed": .int(findings.temporaryFilesRemoved),
+                "blobs_removed": .int(findings.blobsRemoved), "blobs_missing": .int(findings.missing.count),
+                "partial_files_removed": .int(partialFindings.filesRemoved),
+                "partial_uploads_removed": .int(partialFindings.uploadsRemoved),
+            ]
+        )
+        return findings
     }
 
     /// The blobs stay where they are, and have to be those of the database.

@@ -19,7 +19,8 @@ enum GatewayMain {
             // 2. Store: the log, opened and migrated before the port is bound. What it commits goes to the shards.
             let relay = CommitRelay(audit: MessageAudit(log: process.log, metrics: metrics))
             let log = try openLog(process, config, relay)
-            if let shared = log as? RedisConversationLog { try await shared.refuseUnfinishedImport() }
+            // In Redis it has to be whole: what an import has not brought to its end is refused.
+            try await process.whenStoreAnswers(listeningAt: SettingsCatalogue.gatewayListen) { try await log.check() }
 
             // 3. The other services, the shards, the routes.
             let sessions = process.makeSessionVerifier()

@@ -20,7 +20,8 @@ enum PresenceMain {
                 PresenceSchema.name,
                 file: PresenceSchema.file,
                 migrations: PresenceSchema.migrations,
-                ownership: PresenceSchema.ownership
+                ownership: PresenceSchema.ownership,
+                waitingAt: SettingsCatalogue.presenceListen
             )
             let surroundings = Leader.Surroundings(
                 config: config,

@@ -46,28 +46,33 @@ package final class RedisChangeLog: ChangeLog {
 
     package func latestImage() throws(ChangeLogError) -> (mark: ChangeMark, bytes: [UInt8])? {
         for _ in 0..<Self.imageAttemptsMax {
-            let place = try call("HMGET", .key(head), "i", "in", "it", "ic").elements ?? []
+            let place = try read("HMGET", .key(head), "i", "in", "it", "ic").elements ?? []
             guard place.count == 4, let key = place[0].text else { return nil }
             guard let number = place[1].integer, let token = place[2].text, let count = place[3].integer else {
-                throw .unavailable("\(head) is damaged")
+                throw .unusable("\(head) is damaged")
             }
             if let bytes = try image(key, chunks: count) {
                 return (ChangeMark(number: Int64(number), token: token), bytes)
             }
         }
-        throw .unavailable("an image was not there, \(Self.imageAttemptsMax) times")
+        throw .unusable("an image was not there, \(Self.imageAttemptsMax) times")
     }
 
     package func records(after mark: ChangeMark) throws(ChangeLogError) -> [ChangeRecord]? {
-        let answer = try function(
+        let answer = try read(
+            "FCALL",
             "changelog_read_1",
-            [.key(head), .key(stream)],
-            [.text(String(mark.number)), .text(mark.token), .integer(Self.readMax)]
+            2,
+            .key(head),
+            .key(stream),
+            .text(String(mark.number)),
+            .text(mark.token),
+            .integer(Self.readMax)
         )
         guard answer != .null, let entries = answer.elements else { return nil }
         var records: [ChangeRecord] = []
         for entry in entries {
-            guard let record = Self.record(entry) else { throw .unavailable("\(stream) is damaged") }
+            guard let record = Self.record(entry) else { throw .unusable("\(stream) is damaged") }
             records.append(record)
         }
         return records
@@ -94,8 +99,8 @@ package final class RedisChangeLog: ChangeLog {
         while count * Self.chunkBytes < image.count {
             let start = count * Self.chunkBytes
             let chunk = Array(image[start..<min(start + Self.chunkBytes, image.count)])
-            _ = try call("HSET", .key(key), .integer(count), .bytes(chunk))
-            if count == 0 { _ = try call("EXPIRE", .key(key), .integer(Self.imageExpiry)) }
+            _ = try change("HSET", .key(key), .integer(count), .bytes(chunk))
+            if count == 0 { _ = try change("EXPIRE", .key(key), .integer(Self.imageExpiry)) }
             count += 1
         }
         return try function(
@@ -122,7 +127,7 @@ package final class RedisChangeLog: ChangeLog {
     private func image(_ key: String, chunks: Int) throws(ChangeLogError) -> [UInt8]? {
         var bytes: [UInt8] = []
         for index in 0..<chunks {
-            guard let chunk = try call("HGET", .key(key), .integer(index)).bytes else { return nil }
+            guard let chunk = try read("HGET", .key(key), .integer(index)).bytes else { return nil }
             bytes += chunk
         }
         return bytes
@@ -133,25 +138,37 @@ package final class RedisChangeLog: ChangeLog {
         _ keys: [RedisArgument],
         _ arguments: [RedisArgument]
     ) throws(ChangeLogError) -> RESPValue {
-        try send(RedisCommand("FCALL", [.text(name), .integer(keys.count)] + keys + arguments))
+        try change(RedisCommand("FCALL", [.text(name), .integer(keys.count)] + keys + arguments))
     }
 
-    private func call(_ name: String, _ arguments: RedisArgument...) throws(ChangeLogError) -> RESPValue {
-        try send(RedisCommand(name, arguments))
+    private func read(_ name: String, _ arguments: RedisArgument...) throws(ChangeLogError) -> RESPValue {
+        do throws(RedisError) {
+            return try send(RedisCommand(name, arguments))
+        } catch {
+            throw error.isPassing ? .unavailable("\(error)") : .unusable("\(error)")
+        }
+    }
+
+    private func change(_ name: String, _ arguments: RedisArgument...) throws(ChangeLogError) -> RESPValue {
+        try change(RedisCommand(name, arguments))
+    }
+
+    private func change(_ command: RedisCommand) throws(ChangeLogError) -> RESPValue {
+        do throws(RedisError) {
+            return try send(command)
+        } catch {
+            if error.mayHaveRun { throw .outcomeUnknown("\(error)") }
+            throw error.isPassing ? .unavailable("\(error)") : .unusable("\(error)")
+        }
     }
 
     /// Sends a command and blocks until its answer, which comes in time.
-    private func send(_ command: RedisCommand) throws(ChangeLogError) -> RESPValue {
+    private func send(_ command: RedisCommand) throws(RedisError) -> RESPValue {
         let client = client
         precondition(!client.loop.isCurrent, "a change log is asked on the loop that its answers come on")
         let answer = Answer()
         client.loop.submit { client.send(command, then: answer.set) }
-        switch answer.wait() {
-        case .success(let value): return value
-        case .failure(let error):
-            if error.mayHaveRun { throw .outcomeUnknown("\(error)") }
-            throw .unavailable("\(error)")
-        }
+        return try answer.wait().get()
     }
 }
 

@@ -10,12 +10,23 @@ func withDeadline<Value: Sendable>(
     _ limit: Duration,
     _ operation: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
+    try await race(operation) {
+        // Cut short, it is not the first any more.
+        try? await Task.sleep(for: limit)
+        return DeadlineExceeded()
+    }
+}
+
+/// Runs `operation` and gives up on it when `end` returns, with that error, whether or not it heeds cancellation.
+///
+/// Whichever is last is cancelled and goes on by itself until it notices.
+func race<Value: Sendable>(
+    _ operation: @escaping @Sendable () async throws -> Value,
+    until end: @escaping @Sendable () async -> any Error
+) async throws -> Value {
     let race = Race<Value>()
     let work = Task { race.finish(await Result(catching: operation)) }
-    let timer = Task {
-        try await Task.sleep(for: limit)
-        race.finish(.failure(DeadlineExceeded()))
-    }
+    let timer = Task { race.finish(.failure(await end())) }
     defer {
         work.cancel()
         timer.cancel()

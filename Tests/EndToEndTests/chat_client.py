@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import select
 import socket
+import ssl
+import threading
 import time
 from urllib.parse import urlencode
 
@@ -15,6 +18,48 @@ def address(port, user_id=None, session_id=None, user_type=None, query=None, bas
     fields = {"user_id": user_id, "session_id": session_id, "user_type": user_type, **(query or {})}
     text = urlencode({name: value for name, value in fields.items() if value is not None})
     return f"{base or f'ws://127.0.0.1:{port}'}/ws" + (f"?{text}" if text else "")
+
+
+class OneAtATime(ssl.SSLSocket):
+    """Lets one thread into OpenSSL at a time; `websockets` writes in one and reads in another.
+
+    Where the one takes the session tickets that come after the handshake while the other writes, OpenSSL loses what
+    is written: the request for a WebSocket never left, one time in a hundred on a machine with much to do.
+    """
+
+    def __new__(cls, *arguments, **options):
+        self = super().__new__(cls, *arguments, **options)
+        self.turn = threading.RLock()
+        return self
+
+    def recv(self, *arguments):
+        while True:
+            with self.turn:
+                timeout = self.gettimeout()
+                self.settimeout(0)
+                try:
+                    return super().recv(*arguments)
+                except ssl.SSLWantReadError:
+                    pass
+                finally:
+                    self.settimeout(timeout)
+            select.select([self], [], [])
+
+    def sendall(self, *arguments):
+        with self.turn:
+            super().sendall(*arguments)
+
+    def settimeout(self, *arguments):
+        with self.turn:
+            super().settimeout(*arguments)
+
+
+def tls(authority):
+    """What `Chat` needs for `wss://` with an authority of one's own."""
+    context = ssl.create_default_context(cafile=authority)
+    context.sslsocket_class = OneAtATime
+    return context
+
 
 # What has a `seq`: the entries of a conversation's log.
 ENTRY_TYPES = {"Chat", "Recall", "AgentAssigned", "Transferred", "ConversationClosed"}

@@ -98,6 +98,25 @@ class Process:
         self.child.wait(timeout=10)
         self.child = None
 
+    @contextlib.contextmanager
+    def standing_still(self):
+        """SIGSTOP, and on again at the end.
+
+        The signal takes effect when the kernel has woken one of the threads for it; until then the others go on.
+        """
+        tasks = pathlib.Path(f"/proc/{self.child.pid}/task")
+
+        def stands():
+            states = {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks.iterdir()}
+            return states == {"T"}
+
+        self.child.send_signal(signal.SIGSTOP)
+        try:
+            until(stands, f"{self.name} stands still")
+            yield
+        finally:
+            self.child.send_signal(signal.SIGCONT)
+
     def _end(self, number, timeout):
         self.child.send_signal(number)
         try:

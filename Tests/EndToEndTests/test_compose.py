@@ -13,13 +13,12 @@ import resource
 import secrets
 import shlex
 import shutil
-import ssl
 import subprocess
 
 import pytest
 
 from accounts import Accounts, random_name, random_password
-from chat_client import Chat
+from chat_client import Chat, tls
 from commands import curl, run
 from http_client import request
 from stack import ROOT, SERVICES, Stack, free_ports
@@ -173,8 +172,8 @@ def test_login_and_a_message_by_tls(compose):
     redirect = request(compose.port, "GET", "/api/config", headers={"Host": "localhost"})
     assert (redirect.status, redirect.header("Location")) == (308, f"{url}/api/config")
     members = {name: answer.json[name] for name in ("user_id", "session_id", "user_type")}
-    context = ssl.create_default_context(cafile=authority)
-    with Chat(compose.https, **members, base=f"wss://localhost:{compose.https}", ssl=context, origin=url) as chat:
+    base = f"wss://localhost:{compose.https}"
+    with Chat(compose.https, **members, base=base, ssl=tls(authority), origin=url) as chat:
         chat.expect("Welcome")
         chat.send({"type": "Chat", "content": "hello", "to_user_id": "nobody", "client_id": "1"})
         chat.expect("Error", client_id="1")

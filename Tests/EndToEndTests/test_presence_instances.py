@@ -2,9 +2,7 @@
 
 import collections
 import contextlib
-import os
 import secrets
-import signal
 import threading
 import time
 
@@ -207,16 +205,12 @@ def test_a_leader_that_stops_hands_over_at_once(pair, floor):
 
 def test_a_leader_that_stood_still_answers_as_one_no_more(pair, floor):
     first = pair.leader()
-    still = pair.processes[first].child.pid
     answers = []
-    os.kill(still, signal.SIGSTOP)
-    try:
+    with pair.processes[first].standing_still():
         # The kernel takes it; it is read when the process goes on, by one that believes that no time has passed.
         asking = threading.Thread(target=lambda: answers.append(pair.ask(first, headers=HANDED_ON, timeout=30).status))
         asking.start()
         until(lambda: pair.answers(1 - first), "the other one leads", timeout=15)
-    finally:
-        os.kill(still, signal.SIGCONT)
     asking.join()
     assert answers == [503]
     until(lambda: pair.ask(first).status == 200, "it hands on", timeout=10)

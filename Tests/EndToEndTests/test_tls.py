@@ -2,13 +2,12 @@
 
 import os
 import re
-import ssl
 import stat
 import subprocess
 
 import pytest
 
-from chat_client import Chat, refused
+from chat_client import Chat, refused, tls
 from commands import curl, run
 from http_client import request
 from stack import ROOT, Stack, free_ports
@@ -41,9 +40,9 @@ class Edge:
         return answer.json
 
     def chat(self, login, **options):
-        context = ssl.create_default_context(cafile=self.authority)
         members = {name: login[name] for name in ("user_id", "session_id", "user_type")}
-        return Chat(self.https, **members, base=f"wss://localhost:{self.https}", ssl=context, **options)
+        base = f"wss://localhost:{self.https}"
+        return Chat(self.https, **members, base=base, ssl=tls(self.authority), **options)
 
 
 @pytest.fixture(scope="module")
@@ -105,11 +104,10 @@ def test_the_origin_is_compared_with_its_scheme(edge):
     login = edge.login("user123")
     with edge.chat(login, origin=edge.url) as chat:
         chat.expect("Welcome")
-    context = ssl.create_default_context(cafile=edge.authority)
     members = {name: login[name] for name in ("user_id", "session_id", "user_type")}
     for origin in (f"http://localhost:{edge.https}", "https://localhost", "https://elsewhere.example"):
         answer = refused(
-            edge.https, base=f"wss://localhost:{edge.https}", ssl=context, origin=origin, **members
+            edge.https, base=f"wss://localhost:{edge.https}", ssl=tls(edge.authority), origin=origin, **members
         )
         assert answer.status_code == 403, origin
 

@@ -238,7 +238,7 @@ struct LogImportTests {
             _ = try await bench.core.answer(RedisCommand("DEL", LogIndex.importing))
             let log = Log(service: "test", level: .error)
             let gateway = try RedisConversationLog(url, intervalMilliseconds: 0, log: log, committed: { _ in })
-            try await gateway.refuseUnfinishedImport()
+            try await gateway.check()
             await #expect(throws: ImportRefusal.self) { try await importLog(old.files, url) }
             await gateway.close()
             try await importLog(old.files, url)

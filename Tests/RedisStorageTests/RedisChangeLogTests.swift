@@ -189,4 +189,27 @@ struct RedisChangeLogTests {
         #expect(try await count(first) >= 1)
         await fixture.end()
     }
+
+    @Test("what does not pass by itself is told from what does")
+    func unusable() async throws {
+        let fixture = try await ReplicatedFixture()
+        func isPassing() async throws -> Bool? {
+            do { _ = try await fixture.copy("1") } catch let error as ChangeLogError { return error.isPassing }
+            return nil
+        }
+        _ = await fixture.server.answer("SET", "{things}:head", "somebody's")
+        #expect(try await isPassing() == false)
+        _ = await fixture.server.answer("DEL", "{things}:head")
+        _ = await fixture.server.answer("HSET", "{things}:head", "i", "key", "in", "x", "it", "t", "ic", "1")
+        #expect(try await isPassing() == false)
+        _ = await fixture.server.answer("DEL", "{things}:head")
+        fixture.server.kill()
+        #expect(try await isPassing() == true)
+        try await fixture.server.start(["--requirepass", "secret"])
+        #expect(try await isPassing() == false)
+        fixture.server.kill()
+        try await fixture.server.start()
+        #expect(try await isPassing() == nil)
+        await fixture.end()
+    }
 }

@@ -60,7 +60,7 @@ final class AuditLink: Sendable {
     /// Reports until cancelled.
     @concurrent
     func run() async {
-        var backoff = FeedBackoff()
+        var backoff = Backoff()
         for await _ in wakeUps {
             while let batch = queue.withLock({ $0.next() }) {
                 do throws(InternalCallError) {

@@ -1,5 +1,5 @@
 /// Why a command got no answer that is of use.
-package enum RedisError: Error, Sendable, Equatable {
+package enum RedisError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The server's answer is an error. A function may have run in part before it.
     case server(RedisServerError)
     /// There has been no connection for as long as commands wait for one; why the last attempt failed.
@@ -24,6 +24,28 @@ package enum RedisError: Error, Sendable, Equatable {
         case .connectionLost(let mayHaveRun), .timedOut(let mayHaveRun), .shutDown(let mayHaveRun): mayHaveRun
         case .malformedAnswer: true
         case .server(let error): !error.isBeforeRunning
+        }
+    }
+
+    /// Whether it passes by itself: the server cannot be reached, or is not ready yet.
+    package var isPassing: Bool {
+        switch self {
+        case .unavailable, .connectionLost, .timedOut, .tooManyWaiting: true
+        case .server(let error): error.isPassing
+        case .refused, .malformedAnswer, .shutDown: false
+        }
+    }
+
+    package var description: String {
+        switch self {
+        case .server(let error): error.description
+        case .unavailable(let reason): reason
+        case .refused(let error): "the server refuses us: \(error)"
+        case .connectionLost: "the connection was lost"
+        case .timedOut: "no answer in time"
+        case .tooManyWaiting: "too many commands wait for answers"
+        case .malformedAnswer(let error): "malformed answer: \(error)"
+        case .shutDown: "the client is shut down"
         }
     }
 }

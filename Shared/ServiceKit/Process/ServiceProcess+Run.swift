@@ -71,6 +71,9 @@ extension ServiceProcess {
             await process.tearDown()
             log.debug("stopped")
             return 0
+        } catch is StopRequest.Requested {
+            log.debug("stopped")
+            return 0
         } catch let error as SettingsError {
             for problem in error.problems { write("\(name): settings: \(problem)\n", to: 2) }
             return 2

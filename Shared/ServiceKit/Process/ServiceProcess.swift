@@ -112,6 +112,29 @@ package final class ServiceProcess: Sendable {
         checks: [HealthCheck] = [],
         configure: (inout HTTPServerConfiguration) -> Void = { _ in }
     ) throws -> ListeningServer {
+        let listening = try startServer(at: address, router, checks: checks, configure: configure)
+        let server = listening.server
+        metrics.read("http_connections_open", help: "Connections that speak HTTP.") { [weak server] in
+            Double(server?.openConnections ?? 0)
+        }
+        log.info(
+            "started",
+            [
+                "version": .string(StackVersion.text), "address": .string(listening.address.description),
+                "environment": .string(settings[SettingsCatalogue.environment].rawValue),
+                "loop_threads": .int(loops.loops.count),
+            ]
+        )
+        return listening
+    }
+
+    /// What `listen` does, without a word.
+    func startServer(
+        at address: Setting<HostPort>,
+        _ router: Router,
+        checks: [HealthCheck],
+        configure: (inout HTTPServerConfiguration) -> Void = { _ in }
+    ) throws -> ListeningServer {
         guard let numeric = settings[address].numeric else {
             throw SettingsError(problems: [
                 .init(key: address.key, value: settings[address].description, rule: "must be \(address.rule)")
@@ -129,19 +152,7 @@ package final class ServiceProcess: Sendable {
             log: log,
             responder: makeResponder(router, checks: checks)
         )
-        let bound = try server.start()
-        metrics.read("http_connections_open", help: "Connections that speak HTTP.") { [weak server] in
-            Double(server?.openConnections ?? 0)
-        }
-        log.info(
-            "started",
-            [
-                "version": .string(StackVersion.text), "address": .string(bound.description),
-                "environment": .string(settings[SettingsCatalogue.environment].rawValue),
-                "loop_threads": .int(loops.loops.count),
-            ]
-        )
-        return ListeningServer(server: server, address: bound)
+        return ListeningServer(server: server, address: try server.start())
     }
 
     /// What `listen` serves, for tests without sockets.

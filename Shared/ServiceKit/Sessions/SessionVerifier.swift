@@ -208,7 +208,7 @@ package final class SessionVerifier: Sendable {
     /// Follows the revocation feed until the task is cancelled, asking again with growing pauses while auth is away.
     package func follow() async {
         var position: (epoch: String, after: Int)?
-        var backoff = FeedBackoff()
+        var backoff = Backoff()
         while !Task.isCancelled {
             let started = now()
             do {

@@ -12,12 +12,15 @@ extension ServiceProcess {
     ///   - file: Its file's name, with `store=sqlite:DIR`.
     ///   - migrations: Every step ever released, oldest first.
     ///   - ownership: Who else may have that file open; copies belong to one process each in any case.
+    ///   - address: Where the service will listen, which waits for Redis (`whenStoreAnswers`); left out by commands,
+    ///     which fail.
     /// - Throws: What opening throws.
     package func openDatabase(
         _ name: String,
         file: String,
         migrations: [Migration],
-        ownership: Database.Ownership = .shared
+        ownership: Database.Ownership = .shared,
+        waitingAt address: Setting<HostPort>? = nil
     ) async throws -> Database {
         let url: RedisURL
         switch settings[SettingsCatalogue.store] {
@@ -34,11 +37,12 @@ extension ServiceProcess {
             loop: loops.next(),
             configuration: RedisChangeLog.configuration(name: self.name, log: log)
         )
-        return try await Database.openCopy(
-            in: settings[SettingsCatalogue.dataDirectory] + "/copies",
-            name: name,
-            migrations: migrations,
-            log: RedisChangeLog(name: name, client: client)
-        )
+        let history = RedisChangeLog(name: name, client: client)
+        let directory = settings[SettingsCatalogue.dataDirectory] + "/copies"
+        let open = { @Sendable in
+            try await Database.openCopy(in: directory, name: name, migrations: migrations, log: history)
+        }
+        guard let address else { return try await open() }
+        return try await whenStoreAnswers(listeningAt: address, open)
     }
 }

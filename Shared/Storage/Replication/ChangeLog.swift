@@ -46,23 +46,29 @@ package struct ChangeRecord: Sendable, Equatable {
 
 /// Why a `ChangeLog` gave no answer.
 package enum ChangeLogError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// It cannot be reached; what was asked was not done.
+    /// It cannot be reached, or is not ready yet; what was asked was not done.
     case unavailable(String)
+    /// It answers, and asking again does not help: it refuses us, or what it has is no history. Nothing was done.
+    case unusable(String)
     /// The connection was lost, or time ran out, after the request was sent: it may have been done, or be done yet.
     case outcomeUnknown(String)
 
     package var description: String {
         switch self {
         case .unavailable(let reason): "the change log cannot be reached: \(reason)"
+        case .unusable(let reason): "the change log cannot be used: \(reason)"
         case .outcomeUnknown(let reason): "the change log has not answered: \(reason)"
         }
     }
+
+    /// Whether it passes by itself.
+    package var isPassing: Bool { if case .unusable = self { false } else { true } }
 }
 
 extension ChangeLogError: ProblemConvertible {
     package var problem: Problem {
         switch self {
-        case .unavailable: .unavailable("the store cannot be reached")
+        case .unavailable, .unusable: .unavailable("the store cannot be reached")
         case .outcomeUnknown: .unavailable("the store has not answered; what was asked may have been done")
         }
     }

@@ -141,13 +141,6 @@ final class RedisConversationLog: ConversationLog {
         ask(answer) { try await $0.checkImport() }
     }
 
-    /// Keeps a gateway from starting on the half of a log; without an answer the health check does.
-    ///
-    /// - Throws: `ImportUnfinished`.
-    func refuseUnfinishedImport() async throws {
-        do { try await core.checkImport() } catch is RedisError {}
-    }
-
     func close() async {
         await core.close()
         let isFirst = gate.withLock { gate in

@@ -1,6 +1,6 @@
-/// The pauses between attempts to reach a feed again: doubling, with jitter, so that a service that comes back is not
-/// met by everybody at once.
-package struct FeedBackoff: Sendable {
+/// The pauses between attempts to reach something again: doubling, with jitter, so that what comes back is not met by
+/// everybody at once.
+package struct Backoff: Sendable {
     /// The first and the longest pause, in milliseconds.
     package static let pauseMilliseconds = 100
     package static let pauseMillisecondsMax = 1000
@@ -10,7 +10,7 @@ package struct FeedBackoff: Sendable {
 
     package init() {}
 
-    /// Whether the next failure is the first since the feed was last heard.
+    /// Whether the next failure is the first since it was last reached.
     package var isFirst: Bool { failures == 0 }
 
     /// Notes a failure.
