@@ -38,6 +38,10 @@ package actor Database {
     private var lock: FileLock?
     private let waiting = Atomic<Int>(0)
     private let waitingMax: Int
+    /// Reads that were asked for so far: a read's number among them says when that was.
+    private let readsAsked = Atomic<Int>(0)
+    /// The last read for which the copy is new enough: it has every step that was in the log when that was asked for.
+    private var freshThrough = 0
     /// The file.
     package nonisolated let path: String
 
@@ -141,13 +145,17 @@ package actor Database {
 
     /// Runs `body` on one state of the file.
     ///
+    /// With a log that is one which has every step that was in the log when this was called. Reads that wait for one
+    /// another ask the log together.
+    ///
     /// - Throws: As `write`; misuse when `body` has written, which is then rolled back.
     @discardableResult
     package nonisolated func read<Value: Sendable>(
         _ body: @Sendable (Connection) throws -> Value
     ) async throws -> Value {
-        try await bounded {
-            try await self.look { db in
+        let number = readsAsked.add(1, ordering: .relaxed).newValue
+        return try await bounded {
+            try await self.look(number) { db in
                 let value = try body(db)
                 guard !db.hasWritten else { throw SQLiteError.misuse("a write within read { }") }
                 return value
@@ -194,11 +202,19 @@ package actor Database {
         }
     }
 
-    private func look<Value: Sendable>(_ body: @Sendable (Connection) throws -> Value) throws -> Value {
-        switch try open {
-        case .file(let connection): try connection.transaction(.deferred) { try body(connection) }
-        case .replica(let replica): try replica.read(body)
+    /// - Parameter number: The read's, of `readsAsked`.
+    private func look<Value: Sendable>(
+        _ number: Int,
+        _ body: @Sendable (Connection) throws -> Value
+    ) throws -> Value {
+        let store = try open
+        if case .replica(let replica) = store, number > freshThrough || replica.isSpoilt {
+            // Before the log is asked: what is asked for from then on may need a later step.
+            let asked = readsAsked.load(ordering: .relaxed)
+            try replica.catchUp()
+            freshThrough = asked
         }
+        return try store.connection.transaction(.deferred) { try body(store.connection) }
     }
 
     private func direct<Value: Sendable>(_ body: @Sendable (Connection) throws -> Value) throws -> Value {

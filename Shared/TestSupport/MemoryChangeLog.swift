@@ -21,6 +21,8 @@ package final class MemoryChangeLog: ChangeLog {
         var fate: @Sendable (ChangeRecord) -> Fate = { _ in .done }
         var isAway = false
         var publishes = 0
+        var reads = 0
+        var onRead: @Sendable () -> Void = {}
     }
 
     private let state = Mutex(State())
@@ -31,6 +33,14 @@ package final class MemoryChangeLog: ChangeLog {
     package func decide(_ fate: @escaping @Sendable (ChangeRecord) -> Fate) {
         state.withLock { $0.fate = fate }
     }
+
+    /// Called for each question for records, when its answer is made and not given yet; it may block.
+    package func onRead(_ action: @escaping @Sendable () -> Void) {
+        state.withLock { $0.onRead = action }
+    }
+
+    /// Questions for records so far.
+    package var reads: Int { state.withLock { $0.reads } }
 
     /// Whether it cannot be reached.
     package var isAway: Bool {
@@ -73,12 +83,19 @@ package final class MemoryChangeLog: ChangeLog {
 
     package func records(after mark: ChangeMark) throws(ChangeLogError) -> [ChangeRecord]? {
         try reach()
-        return state.withLock { state in
-            if mark == .beginning { return state.records.first?.mark.number ?? 1 == 1 ? state.records : nil }
-            guard let index = state.records.firstIndex(where: { $0.mark == mark }) else { return nil }
-            // Few at a time, so that callers have to come again.
-            return Array(state.records[(index + 1)...].prefix(3))
+        let (answer, onRead) = state.withLock { state in
+            state.reads += 1
+            return (Self.records(state, after: mark), state.onRead)
         }
+        onRead()
+        return answer
+    }
+
+    private static func records(_ state: State, after mark: ChangeMark) -> [ChangeRecord]? {
+        if mark == .beginning { return state.records.first?.mark.number ?? 1 == 1 ? state.records : nil }
+        guard let index = state.records.firstIndex(where: { $0.mark == mark }) else { return nil }
+        // Few at a time, so that callers have to come again.
+        return Array(state.records[(index + 1)...].prefix(3))
     }
 
     package func append(_ record: ChangeRecord, after mark: ChangeMark) throws(ChangeLogError) -> Bool {

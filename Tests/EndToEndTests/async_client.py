@@ -1,16 +1,17 @@
 """A client as an integrator should write one, and which asserts what it was promised.
 
 It keeps a cursor for each conversation and connects with `sync=1`; it keeps what was not acknowledged and sends it
-again under the same `client_id`; it connects again with back-off; what a `Gap` leaves out it pages over REST. Every
-frame is checked as it comes: on each connection a conversation's entries, and the `Ack`s in the place of own ones, come
-in order without holes from the cursor on, none twice; a `seq` means the same entry for ever; each message gets one
-`Ack`, the same one however often it is sent.
+again under the same `client_id`; it connects again with back-off, after a 1001 and a refused handshake when it is told
+to; what a `Gap` leaves out it pages over REST. Every frame is checked as it comes: on each connection a conversation's
+entries, and the `Ack`s in the place of own ones, come in order without holes from the cursor on, none twice; a `seq`
+means the same entry for ever; each message gets one `Ack`, the same one however often it is sent.
 """
 
 import asyncio
 import collections
 import contextlib
 import json
+import re
 import time
 from urllib.parse import urlencode
 
@@ -19,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from chat_client import ENTRY_TYPES
 from http_client import request
+from lean_socket import connect as connect_lean
 from waiting import eventually
 
 # Answers to a handshake, and close codes, after which a client comes again; 1006 stands for no code at all.
@@ -47,19 +49,27 @@ def seen(entry):
     return Seen(entry["id"], entry["type"], entry[content])
 
 
+def longest_pause(socket):
+    """The seconds within which the server that stops asks its clients to come again."""
+    found = re.search(r"reconnect in 0-(\d+) ms", socket.close_reason or "")
+    assert found, f"1001 does not say when to come again: {socket.close_reason!r}"
+    return int(found[1]) / 1000
+
+
 class AsyncClient:
     """One device of a user. `run` connects it, again and again, until `stop`."""
 
     def __init__(
         self, port, login, rng, device="", window=8, lifetime=None, away=lambda rng: 0.0, receipts_every=None,
-        begins_at_one=True, on_entry=None, on_frame=None,
+        begins_at_one=True, on_entry=None, on_frame=None, is_lean=False,
     ):
         """`lifetime` gives after how many entries and Acks a connection is dropped, `away` for how many seconds;
         `begins_at_one`: a conversation without a cursor has to begin with `seq` 1; `on_entry` gets each entry once,
-        own messages left out; `on_frame` every other frame."""
+        own messages left out; `on_frame` every other frame; `is_lean`: on a connection of ours, of which a process can
+        have thousands."""
         self.port, self.login, self.rng, self.device, self.window = port, login, rng, device, window
         self.lifetime, self.away, self.receipts_every = lifetime, away, receipts_every
-        self.begins_at_one, self.on_entry, self.on_frame = begins_at_one, on_entry, on_frame
+        self.begins_at_one, self.on_entry, self.on_frame, self.is_lean = begins_at_one, on_entry, on_frame, is_lean
         self.user_id = login["user_id"]
         self.name = f"{self.user_id}/{device}"
         # The last `seq` taken of each conversation; what `Sync` names.
@@ -70,7 +80,7 @@ class AsyncClient:
         self.sent = {}
         self.acks = {}
         self.outbox = collections.OrderedDict()
-        self.connections = self.gaps = self.resent = 0
+        self.connections = self.gaps = self.resent = self.refusals = 0
         # The close code of each connection that was ended for it, and the seconds from then to the next `Synced`.
         self.outages = []
         self._ended = None
@@ -80,6 +90,8 @@ class AsyncClient:
         self._more = asyncio.Event()
         self._socket = None
         self._tried = set()
+        # How often each message was answered with an `Error`.
+        self._refused = collections.Counter()
         self._stopping = asyncio.Event()
         self._begin()
 
@@ -104,10 +116,19 @@ class AsyncClient:
         self._more.set()
 
     def again(self, client_id):
-        """Sends what was answered with an `Error` that is over by itself."""
+        """Sends what was answered with an `Error` that is over by itself, after a while: at once would only be more of
+        what the server cannot do just now. A new connection sends it in any case."""
+        connection, refusals = self.connections, self._refused[client_id]
+        self._refused[client_id] += 1
         self._awaited.discard(client_id)
-        self._unsent.append(client_id)
-        self._more.set()
+
+        def say_again():
+            if self.connections == connection and client_id in self.outbox:
+                self._unsent.append(client_id)
+                self._more.set()
+
+        pause = min(5.0, 0.25 * 2 ** refusals) * self.rng.uniform(0.5, 1.5)
+        asyncio.get_running_loop().call_later(pause, say_again)
 
     def send(self, frame):
         """Sends a frame that is not kept for another connection."""
@@ -150,11 +171,14 @@ class AsyncClient:
             await self._may_connect.wait()
             if self._stopping.is_set():
                 return
+            told = 0.0
             try:
                 socket = await self._open()
             except InvalidStatus as error:
                 status = error.response.status_code
                 self._assert(status in RETRIED_STATUSES, f"the handshake was answered {status}")
+                self.refusals += 1
+                told = float(error.response.headers.get("Retry-After", 0))
             except (OSError, EOFError, TimeoutError, InvalidHandshake):
                 pass
             else:
@@ -164,10 +188,11 @@ class AsyncClient:
                     continue
                 self.connections += 1
                 await self._converse(socket)
-                await self._pause(self.away(self.rng))
+                told = self.rng.uniform(0, longest_pause(socket)) if socket.close_code == 1001 else 0.0
+                await self._pause(told + self.away(self.rng))
                 continue
             attempt += 1
-            await self._pause(min(1.0, 0.05 * 2 ** attempt) * self.rng.uniform(0.5, 1))
+            await self._pause(told + min(1.0, 0.05 * 2 ** attempt) * self.rng.uniform(0.5, 1))
 
     async def _pause(self, seconds):
         """Stays away so long, as a client does between two connections; being stopped ends it."""
@@ -176,8 +201,11 @@ class AsyncClient:
 
     async def _open(self):
         query = {name: self.login[name] for name in ("user_id", "session_id", "user_type")}
+        path = f"/ws?{urlencode(query)}&sync=1"
+        if self.is_lean:
+            return await connect_lean("127.0.0.1", self.port, path)
         return await connect(
-            f"ws://127.0.0.1:{self.port}/ws?{urlencode(query)}&sync=1", compression=None, proxy=None, max_size=1 << 22,
+            f"ws://127.0.0.1:{self.port}{path}", compression=None, proxy=None, max_size=1 << 22,
             max_queue=None, ping_interval=None, open_timeout=20, close_timeout=2,
         )
 

@@ -1,8 +1,12 @@
 """Customers and the agents who serve them, who converse at a pace while something is done to the stack."""
 
 import asyncio
+import collections
+import concurrent.futures
 import contextlib
+import inspect
 import random
+import time
 
 from async_client import AsyncClient, seen
 from routing import conversation_of, listed
@@ -10,11 +14,14 @@ from waiting import eventually
 
 
 class Crowd:
-    """`pace` seconds lie between two messages of all `talkers` together; whoever serves them answers every one."""
+    """`pace` seconds lie between two messages of all `talkers` together; whoever serves them answers every one.
 
-    def __init__(self, stack, seed, customers, agents, talkers, pace):
+    `is_lean`: as `AsyncClient` has it.
+    """
+
+    def __init__(self, stack, seed, customers, agents, talkers, pace, is_lean=False):
         self.stack, self.pace, self.is_over = stack, pace, False
-        self.rng = random.Random(seed)
+        self.rng, self.is_lean = random.Random(seed), is_lean
         self.admin = stack.login("support001")
         logins = stack.sessions(customers, agents)
         self.customers, self.agents = [
@@ -29,12 +36,19 @@ class Crowd:
         self.refused = set()
         # Who an agent was told has left.
         self.left = []
+        # How many frames of each type came that are neither entries nor Acks, to all.
+        self.heard = collections.Counter()
+        # The longest that this process has kept a client from its frames, in seconds.
+        self.lag = 0
 
     def _device(self, login):
         own = random.Random(self.rng.getrandbits(64))
-        return AsyncClient(self.stack.port, login, own, "a", receipts_every=5, on_frame=self._hear)
+        return AsyncClient(
+            self.stack.port, login, own, "a", receipts_every=5, on_frame=self._hear, is_lean=self.is_lean
+        )
 
     def _hear(self, client, frame):
+        self.heard[frame["type"]] += 1
         if frame["type"] == "Error":
             assert frame["code"] == "unavailable" and frame.get("client_id") in client.outbox, (client.name, frame)
             self.refused.add(client.name)
@@ -72,7 +86,9 @@ class Crowd:
             client.say(f"?{number}")
             number += 1
             # The pace is the load, and no wait for anything.
-            await asyncio.sleep(self.pace * self.rng.uniform(0.5, 1.5))
+            pause, began = self.pace * self.rng.uniform(0.5, 1.5), time.monotonic()
+            await asyncio.sleep(pause)
+            self.lag = max(self.lag, time.monotonic() - began - pause)
 
     async def arrive(self, group):
         """The agents first, in such numbers at once as a second brings, and then the customers."""
@@ -93,18 +109,35 @@ class Crowd:
         answer = await asyncio.to_thread(self.stack.http, "GET", path, session=self.admin["session_id"])
         return answer.status == 200 and {user["user_id"] for user in answer.json["users"]} >= set(self.agents)
 
-    async def settle(self, timeout):
-        """Everybody is here and has all that was said, everything was acknowledged, and nobody goes on to say more."""
-        before = None
+    async def settle(self, timeout, has_all=None):
+        """Everybody is here and has all that was said, everything was acknowledged, and nobody goes on to say more.
+
+        What has been said is asked over REST, unless `has_all` knows it otherwise.
+        """
+        before, has_all = None, has_all or (lambda: asyncio.to_thread(self._have_all))
 
         async def is_settled():
             nonlocal before
             before, last = self.acknowledged, before
             if last != before or not self.are_here() or any(client.outbox for client in self.clients):
                 return False
-            return await asyncio.to_thread(self._have_all)
+            result = has_all()
+            return await result if inspect.isawaitable(result) else result
 
         await eventually(is_settled, self.state, timeout, interval=1)
+
+    def are_answered(self):
+        """Each customer has as many answers as they have asked questions.
+
+        While nobody closes or transfers anything this is all that there is to come.
+        """
+        return all(
+            len(client.sent) == sum(
+                entry.type == "Chat" and entry.content.startswith("to ?")
+                for entry in client.seen.get(f"c:{user}", {}).values()
+            )
+            for user, client in self.customers.items()
+        )
 
     def _have_all(self):
         with contextlib.suppress(AssertionError, OSError):
@@ -129,9 +162,9 @@ class Crowd:
 
     def check(self, users):
         """DESIGN's invariants 1, 2 and 4 in these customers' conversations; their histories."""
-        histories = {}
-        for user in users:
-            histories[user] = history = self.history(user)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            histories = dict(zip(users, pool.map(self.history, users)))
+        for user, history in histories.items():
             assert [entry["seq"] for entry in history] == list(range(1, len(history) + 1)), user
             entries = {entry["seq"]: seen(entry) for entry in history}
             other = self.customers[user].seen.get(f"c:{user}", {}).items() ^ entries.items()

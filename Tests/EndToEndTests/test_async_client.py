@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import random
+import time
 
 import pytest
 from websockets.asyncio.server import serve
@@ -16,7 +17,15 @@ from waiting import eventually
 
 LOGIN = {"user_id": "anna", "session_id": "s", "user_type": "Kehu"}
 MINE = "c:anna"
-ASK, DROP = object(), object()
+ASK, DROP, STOP = object(), object(), object()
+# Of every client in a test.
+OPTIONS = {}
+
+
+@pytest.fixture(params=[False, True], ids=["websockets", "lean"], autouse=True)
+def is_lean(request, monkeypatch):
+    """Each test runs over both kinds of connections."""
+    monkeypatch.setitem(OPTIONS, "is_lean", request.param)
 
 
 def chat(seq, content=None, sender="support001", conversation=MINE, id=None):
@@ -46,7 +55,7 @@ def synced(**heads):
 
 class Script:
     """What the server sends: a list for each connection. `ASK` waits for a message of the client's, `DROP` ends the
-    connection without a word."""
+    connection without a word, `STOP` as a gateway that stops."""
 
     def __init__(self, *connections):
         self.connections = list(connections)
@@ -64,6 +73,10 @@ class Script:
             elif step is DROP:
                 socket.transport.abort()
                 return
+            elif step is STOP:
+                await socket.ping()
+                await socket.close(1001, "going away; reconnect in 0-20 ms")
+                return
             else:
                 await socket.send(json.dumps(step))
         if not self.connections:
@@ -73,16 +86,16 @@ class Script:
             await socket.wait_closed()
 
 
-def play(*connections, say=(), login=LOGIN, **options):
+def play(*connections, say=(), login=LOGIN, process_request=None, **options):
     """Runs a client against the script; raises what the client raises."""
 
     async def main():
         script = Script(*connections)
         over = []
-        async with serve(script, "127.0.0.1", 0, compression=None) as server:
+        async with serve(script, "127.0.0.1", 0, compression=None, process_request=process_request) as server:
             port = server.sockets[0].getsockname()[1]
             client = AsyncClient(
-                port, login, random.Random(1), on_frame=lambda _, frame: over.append(frame), **options
+                port, login, random.Random(1), on_frame=lambda _, frame: over.append(frame), **OPTIONS, **options
             )
             for content in say:
                 client.say(content, client_id=content)
@@ -103,12 +116,35 @@ KEPT = {
     "two conversations, mixed": [[chat(1), chat(1, conversation="d:a:b", id="x"), chat(2), synced(anna=2)]],
     "a new connection goes on after the cursor": [[chat(1), chat(2), DROP], [chat(3), synced(anna=3)]],
     "and misses nothing that has come meanwhile": [[chat(1), DROP], [chat(2), chat(3), synced(anna=3)]],
+    "long frames": [[chat(1, "x" * 200), chat(2, "é" * 70_000), chat(3), synced(anna=3)]],
 }
 
 
 @pytest.mark.parametrize("name", KEPT)
 def test_what_is_promised_passes(name):
     play(*KEPT[name])
+
+
+def test_who_is_told_that_the_server_stops_comes_again_and_knows_for_how_long_it_was_away():
+    client, _ = play([chat(1), synced(anna=1), STOP], [chat(2), STOP], [synced(anna=2)])
+    (code, seconds), = client.outages
+    assert code == 1001 and seconds > 0
+
+
+def test_who_is_refused_comes_again_when_told_to():
+    asked = []
+
+    def refuse_once(connection, request):
+        asked.append(time.monotonic())
+        if len(asked) == 1:
+            answer = connection.respond(503, "")
+            answer.headers["Retry-After"] = "1"
+            return answer
+        return None
+
+    client, _ = play([synced()], process_request=refuse_once)
+    assert client.refusals == 1
+    assert asked[1] - asked[0] >= 1
 
 
 BROKEN = {
@@ -195,7 +231,7 @@ def test_own_messages_out_of_order_are_found():
 def test_a_code_that_says_not_to_come_again_is_raised():
     async def main():
         async with serve(lambda socket: socket.close(1008, "policy"), "127.0.0.1", 0) as server:
-            client = AsyncClient(server.sockets[0].getsockname()[1], LOGIN, random.Random(1))
+            client = AsyncClient(server.sockets[0].getsockname()[1], LOGIN, random.Random(1), **OPTIONS)
             with pytest.raises(AssertionError, match="closed with 1008"):
                 await client.run()
 

@@ -134,6 +134,29 @@ struct GatewayRulesTests {
         await fixture.close()
     }
 
+    @Test("a decision's report overtakes what waits for presence, so that it is not offered for long (R9)")
+    func reportsFirst() async throws {
+        let fixture = try await GatewayFixture(directory.path)
+        let peers = fixture.peers
+        peers.set { $0.isHeld = true }
+        let device = try await fixture.device("u1")
+        try await device.write("k1")
+        #expect(await eventually { peers.asked == ["route c:u1 1"] })
+        fixture.outbox.enqueue([
+            OutboxItem(number: 1000, work: .answered(conversationID: "c:u1", agentID: "a9", sequence: 7))
+        ])
+        // What is offered while its report waits is one report.
+        fixture.outbox.append([decision(1)])
+        _ = try await device.frames(upTo: "AgentAssigned 2")
+        fixture.outbox.append([decision(1)])
+        try await device.write("k2")
+        _ = try await device.frames(upTo: "Ack 3")
+        peers.set { $0.isHeld = false }
+        #expect(await eventually { peers.answered.count == 3 })
+        #expect(peers.answered == ["route c:u1 1", "logged r-1 2", "answered a9 7"])
+        await fixture.close()
+    }
+
     @Test("what was decided by hand and could not be stored is refused, and reported by nobody (R8, R9)")
     func decisionNotStored() async throws {
         var fixture = try await GatewayFixture(directory.path)

@@ -3,12 +3,15 @@ import Core
 import HTTP
 import ServiceKit
 import Synchronization
+import TestSupport
 
 /// Presence and files as the outbox asks them: answers what it is told to, and notes what it was asked.
 final class PeerStub: RouteGroup, Sendable {
     struct State {
         /// Whether everything is answered 503.
         var isAway = false
+        /// Whether requests for an agent are noted, and answered later.
+        var isHeld = false
         /// Every request, the refused ones too: its path, and the sequence or source that it names.
         var asked: [String] = []
         /// Those that were answered.
@@ -27,7 +30,9 @@ final class PeerStub: RouteGroup, Sendable {
     func register(in router: inout Router) {
         router.add(.post, "/internal/assignments") { [self] in
             let need = try await $0.json(AssignmentRequest.self)
-            return try answer("route \(need.conversationID) \(need.seq)", need.conversationID)
+            let answer = try answer("route \(need.conversationID) \(need.seq)", need.conversationID)
+            _ = await eventually { !self.state.withLock { $0.isHeld } }
+            return answer
         }
         router.add(.post, "/internal/assignments/close") { [self] in
             let request = try await $0.json(RoutingRequest.self)

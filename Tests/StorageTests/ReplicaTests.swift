@@ -1,4 +1,5 @@
 import Core
+import Dispatch
 import Storage
 import Synchronization
 import TestSupport
@@ -137,6 +138,37 @@ struct ReplicaTests {
         #expect(try await amount("a", in: first) == 0)
         log.deliverDelayed()
         #expect(try await amount("a", in: first) == 7)
+    }
+
+    @Test("reads that wait ask the log once for all, and each has what was there when it was asked for")
+    func sharedReads() async throws {
+        let first = try await copy("1")
+        let second = try await copy("2")
+        try await first.write { db in try db.run("INSERT INTO account VALUES ('a', 0)") }
+        #expect(try await amount("a", in: second) == 0)
+        let isAsked = Atomic(false)
+        let mayAnswer = DispatchSemaphore(value: 0)
+        log.onRead {
+            isAsked.store(true, ordering: .relaxed)
+            mayAnswer.wait()
+            mayAnswer.signal()
+        }
+        async let early = amount("a", in: second)
+        #expect(await eventually { isAsked.load(ordering: .relaxed) })
+        // This step is not in the answer that the first read waits for.
+        try await first.write { db in try db.run("UPDATE account SET amount = 1") }
+        let before = log.reads
+        let asking = Atomic(0)
+        let ask: @Sendable () async throws -> Int? = {
+            asking.add(1, ordering: .relaxed)
+            return try await amount("a", in: second)
+        }
+        let late = (0..<100).map { _ in Task { try await ask() } }
+        #expect(await eventually { asking.load(ordering: .relaxed) == late.count })
+        mayAnswer.signal()
+        #expect(try await early == 0)
+        for task in late { #expect(try await task.value == 1) }
+        #expect(log.reads - before < late.count / 2)
     }
 
     @Test("while the log is away nothing is read or written, and nothing of it is left")

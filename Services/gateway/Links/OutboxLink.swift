@@ -34,11 +34,36 @@ final class OutboxLink: Sendable {
 
     private typealias Waiter = CheckedContinuation<Void, any Error>
 
+    /// What is done one after the other.
+    private final class Lane: Sendable {
+        /// One for each job that waits.
+        let tokens: AsyncStream<Void>
+        private let token: AsyncStream<Void>.Continuation
+        private let waiting = Mutex((reports: ArraySlice<Job>(), items: ArraySlice<Job>()))
+
+        init() { (tokens, token) = AsyncStream.makeStream() }
+
+        func add(_ job: Job) {
+            waiting.withLock { waiting in
+                if case .report = job { waiting.reports.append(job) } else { waiting.items.append(job) }
+            }
+            token.yield()
+        }
+
+        /// The next job, reports first.
+        ///
+        /// Until its report a decision is offered again and again, appended again and hinted to its members: behind
+        /// thousands of customers who are still to be routed that would go on for minutes.
+        func next() -> Job? {
+            waiting.withLock { $0.reports.popFirst() ?? $0.items.popFirst() }
+        }
+    }
+
     private struct State {
-        /// Items and reports in the lanes.
+        /// Items that wait or are seen to, and decisions in the log whose reports wait.
         var items: Set<Int64> = []
+        var reports: Set<String> = []
         var turns = OutboxTurns()
-        var reports = 0
         /// Decisions handed to the log, and who waits for each to be in it.
         var appending: [String: [Waiter]] = [:]
         var messageIDs = MessageID()
@@ -50,7 +75,7 @@ final class OutboxLink: Sendable {
     private let fileGrants: FileGrants
     private let isAlone: @Sendable () -> Bool
     private let onQueued: @Sendable (QueuePlace) -> Void
-    private let lanes: [(stream: AsyncStream<Job>, queue: AsyncStream<Job>.Continuation)]
+    private let lanes: [Lane]
     private let state = Mutex(State())
 
     /// - Parameters:
@@ -71,10 +96,7 @@ final class OutboxLink: Sendable {
         self.presence = presence
         self.fileGrants = fileGrants
         self.onQueued = onQueued
-        lanes = (0..<Self.lanesCount).map { _ in
-            let (stream, queue) = AsyncStream.makeStream(of: Job.self)
-            return (stream, queue)
-        }
+        lanes = (0..<Self.lanesCount).map { _ in Lane() }
     }
 
     /// Works until cancelled.
@@ -82,7 +104,11 @@ final class OutboxLink: Sendable {
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             for lane in lanes {
-                group.addTask { for await job in lane.stream { await self.perform(job) } }
+                group.addTask {
+                    for await _ in lane.tokens {
+                        if let job = lane.next() { await self.perform(job) }
+                    }
+                }
             }
             group.addTask { await self.reloadForEver() }
         }
@@ -104,13 +130,11 @@ final class OutboxLink: Sendable {
                 guard state.items.count < Self.waitingMax else { return false }
                 return state.items.insert(item.number).inserted
             }
-            if isNew { lane(item.work.lane).yield(.item(item)) }
+            if isNew { lane(item.work.lane).add(.item(item)) }
         }
     }
 
-    private func lane(_ key: String) -> AsyncStream<Job>.Continuation {
-        lanes[Int(UInt(bitPattern: key.hashValue) % UInt(lanes.count))].queue
-    }
+    private func lane(_ key: String) -> Lane { lanes[Int(UInt(bitPattern: key.hashValue) % UInt(lanes.count))] }
 
     private func reloadForEver() async {
         while !Task.isCancelled {
@@ -152,11 +176,11 @@ final class OutboxLink: Sendable {
             }
             state.withLock { _ = $0.items.remove(item.number) }
         case .report(let decision, let sequence):
+            state.withLock { _ = $0.reports.remove(decision.decisionID) }
             // Unanswered, presence offers the decision again.
             let report = DecisionLogged(conversationID: decision.conversationID, seq: sequence)
             let path = "/internal/assignments/\(decision.decisionID)/logged"
             _ = try? await presence.call(.post, path, report, as: InternalClient.NoAnswer.self)
-            state.withLock { $0.reports -= 1 }
         }
     }
 
@@ -215,11 +239,13 @@ final class OutboxLink: Sendable {
 
     // MARK: - Decisions
 
-    /// Brings decisions into their conversations' logs; those that are on their way already are left out.
+    /// Brings decisions into their conversations' logs; those that are on their way already, or in it and about to be
+    /// reported, are left out.
     func append(_ decisions: [RoutingDecision]) {
         let batch = AppendBatch()
         state.withLock { state in
-            for decision in decisions where state.appending[decision.decisionID] == nil {
+            for decision in decisions
+            where state.appending[decision.decisionID] == nil && !state.reports.contains(decision.decisionID) {
                 if enter(decision, in: batch, &state.messageIDs) { state.appending[decision.decisionID] = [] }
             }
         }
@@ -270,11 +296,10 @@ final class OutboxLink: Sendable {
 
     private func report(_ decision: RoutingDecision, _ sequence: Int) {
         let isTaken = state.withLock { state in
-            guard state.reports < Self.waitingMax else { return false }
-            state.reports += 1
-            return true
+            guard state.reports.count < Self.waitingMax else { return false }
+            return state.reports.insert(decision.decisionID).inserted
         }
-        if isTaken { lane(decision.conversationID).yield(.report(decision, sequence: sequence)) }
+        if isTaken { lane(decision.conversationID).add(.report(decision, sequence: sequence)) }
     }
 
     // MARK: - What people ask for

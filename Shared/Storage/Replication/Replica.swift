@@ -24,8 +24,8 @@ final class Replica {
     private(set) var mark = ChangeMark.beginning
     private var uncompactedBytes = 0
     private var compactAt = uncompactedBytesMax
-    /// The local copy may differ from what its mark says.
-    private var isSpoilt = false
+    /// The local copy may differ from what its mark says; `catchUp` mends it.
+    private(set) var isSpoilt = false
 
     /// Makes the local copy from the log, and brings the log's database to the program's schema.
     ///
@@ -51,12 +51,6 @@ final class Replica {
     }
 
     func close() { connection.close() }
-
-    /// Runs `body` on a state that has every step which was in the log when this was called.
-    func read<Value>(_ body: (Connection) throws -> Value) throws -> Value {
-        try catchUp()
-        return try connection.transaction(.deferred) { try body(connection) }
-    }
 
     /// Runs `body` as one step of the history, or not at all.
     ///
@@ -100,7 +94,7 @@ final class Replica {
         throw StorageError.contended(attempts: Self.attemptsMax)
     }
 
-    /// Applies the steps that other copies have made.
+    /// Applies the steps that other copies have made: all that were in the log when this was called.
     ///
     /// - Returns: Whether there were any.
     @discardableResult
