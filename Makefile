@@ -1,13 +1,20 @@
 # `make run` and `make test` are all that a fresh machine needs; `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit-test simulation end-to-end-test soak build install uninstall check format clean
+.PHONY: help run test unit-test test-build test-sqlite test-redis simulation end-to-end-test soak build install \
+    uninstall check format clean
 
 SWIFT ?= swift
 export BIN_DIR PREFIX DESTDIR SYSCONFDIR LOCALSTATEDIR
 # Statically linked against the Swift library, as it is shipped.
 RELEASE := -c release --static-swift-stdlib
 VENV := .build/venv
+# Several things at once, each one's output in one piece when it ends.
+BESIDE = $(MAKE) --no-print-directory --output-sync=target
+# The built tests themselves: `swift test` would keep everything else out of `.build` for as long as they run. What they
+# leave behind when they end early goes with their directory.
+TESTS := set -e; TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+    .build/debug/support-chatPackageTests.xctest --testing-library swift-testing --no-parallel
 # The suites that run over both engines.
 REDIS_SUITES := AuthServiceTests $(addprefix PresenceServiceTests., \
     RoutingStoreTests StatusStoreTests LeadershipStoreTests AssignmentRoutesTests PresenceRoutesTests) \
@@ -25,26 +32,33 @@ run: ## install what is missing, build, start everything on PORT (6006); Ctrl-C 
 
 test: ## every test: install what is missing, unit tests, then the built binaries end to end
 	@deploy/install test
-	@$(MAKE) --no-print-directory unit-test
-	@$(MAKE) --no-print-directory simulation
-	@$(MAKE) --no-print-directory end-to-end-test
+	@$(MAKE) --no-print-directory test-build
+	@# Tests wait more than they compute: the release build takes what they leave, and later the simulation does.
+	@echo "the Swift tests, over SQLite and over Redis, and the release build beside them"
+	@$(BESIDE) -j3 test-sqlite test-redis build NICE='nice -n 19'
+	@echo "the built binaries end to end, and the simulation beside them"
+	@$(BESIDE) -j2 end-to-end-test simulation NICE='nice -n 19'
 	@echo "make test: all tests passed"
 
-unit-test: ## the Swift tests alone, those of stores over SQLite and over Redis
+unit-test: test-build ## the Swift tests alone, those of stores over SQLite and over Redis
+	@$(BESIDE) -j2 test-sqlite test-redis
+
+test-build:
 	$(SWIFT) build --build-tests
-	@# What the tests leave behind when they end early goes with them.
-	set -e; TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
-	    $(SWIFT) test --skip-build --no-parallel; \
-	    STORE_ENGINE=redis $(SWIFT) test --skip-build --no-parallel $(addprefix --filter ,$(REDIS_SUITES))
+
+test-sqlite:
+	@$(TESTS)
+
+test-redis:
+	@export STORE_ENGINE=redis; $(TESTS) $(addprefix --filter ,$(REDIS_SUITES))
 
 end-to-end-test: build $(VENV)/ready ## the built binaries behind real nginx, driven by foreign clients (ARGS=…)
 	BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \
-	    $(VENV)/bin/python -m pytest Tests/EndToEndTests $(ARGS)
+	    $(VENV)/bin/python -m pytest Tests/EndToEndTests -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-simulation: ## the protocol's state machines in 100,000 seeded worlds, and the mistakes that they have to find (ARGS=…)
-	$(SWIFT) build $(RELEASE) --product simulation
-	.build/release/simulation $(ARGS)
-	@[ -n "$(ARGS)" ] || .build/release/simulation --planted
+simulation: build ## the protocol's state machines in 100,000 seeded worlds, and the mistakes that they have to find (ARGS=…)
+	$(NICE) .build/release/simulation $(ARGS)
+	@[ -n "$(ARGS)" ] || $(NICE) .build/release/simulation --planted
 
 soak: build $(VENV)/ready ## the long tests: twenty thousand messages, a gibibyte, a thousand kills of files, rolling restart, chaos, compose
 	SOAK=1 BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \
@@ -55,7 +69,7 @@ soak: build $(VENV)/ready ## the long tests: twenty thousand messages, a gibibyt
 	    Tests/EndToEndTests/test_compose.py $(ARGS)
 
 build: ## the release executables
-	$(SWIFT) build $(RELEASE)
+	$(NICE) $(SWIFT) build $(RELEASE)
 
 install: ## what `make build` built, as system services, below PREFIX (/usr/local; DESTDIR=… stages it)
 	@deploy/systemd/install

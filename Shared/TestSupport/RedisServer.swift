@@ -147,21 +147,31 @@ package final class RedisServer: Sendable {
         return Shell(pid: pid, input: ends[1])
     }
 
-    /// A port that nobody listens on at the moment.
+    /// A port that nobody uses at the moment.
+    ///
+    /// It is below those that Linux gives to outgoing connections: one of these could take the port of a server that is
+    /// away just now, or meet itself there.
     private static func freePort() throws -> UInt16 {
+        for _ in 0..<100 {
+            let port = UInt16.random(in: 10_000..<32_768)
+            if try isFree(port) { return port }
+        }
+        throw Failure.notStarted(EADDRINUSE)
+    }
+
+    private static func isFree(_ port: UInt16) throws -> Bool {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { throw Failure.notStarted(errno) }
         defer { close(descriptor) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let outcome = withUnsafeMutablePointer(to: &address) { pointer in
+        return withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
             }
         }
-        guard outcome else { throw Failure.notStarted(errno) }
-        return UInt16(bigEndian: address.sin_port)
     }
 }
 

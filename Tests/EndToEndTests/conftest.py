@@ -11,6 +11,17 @@ from waiting import until
 
 # Connections kept alive between nginx, the services and each other come and go; more than this is a leak.
 DESCRIPTORS_SLACK = 24
+# The modules that take longest begin first, so that at the end no worker runs long alone.
+LONGEST = (
+    "test_files_instances", "test_login_limits", "test_delivery", "test_session_ends", "test_file_crash", "test_chaos",
+    "test_delivery_redis", "test_gateways", "test_presence_instances", "test_sockets", "test_auth_outage",
+    "test_routing_load", "test_rolling", "test_routing_outage", "test_close_codes", "test_catalogue",
+)
+
+
+def pytest_collection_modifyitems(items):
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ SECTIONS = (
     "AUTH", "FILES", "PRESENCE", "GATEWAY", "STORE", "DATA", "INTERNAL", "CORS", "SERVER", "ENVIRONMENT", "LOG",
     "SHUTDOWN",
 )
+PORTS = range(10_000, 32_768)
 DEMO = {
     "user123": ("password123", "Kehu"),
     "support001": ("password123", "Kefu"),
@@ -43,15 +44,28 @@ def binaries():
 
 
 def free_ports(count):
-    """Ports that were free a moment ago, all different."""
+    """Ports that were free a moment ago, all different, and never another worker's.
+
+    They are below those that Linux gives to outgoing connections: one of these could take the port of a process that
+    is away just now, or meet itself there.
+    """
+    worker, workers = os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:], os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
+    candidates = range(PORTS.start + int(worker), PORTS.stop, int(workers))
     sockets = []
-    for _ in range(count):
+    for port in secrets.SystemRandom().sample(candidates, len(candidates)):
         one = socket.socket()
-        one.bind(("127.0.0.1", 0))
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            one.close()
+            continue
         sockets.append(one)
+        if len(sockets) == count:
+            break
     ports = [one.getsockname()[1] for one in sockets]
     for one in sockets:
         one.close()
+    assert len(ports) == count, "no ports are free"
     return ports
 
 

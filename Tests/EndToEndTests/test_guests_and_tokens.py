@@ -165,8 +165,12 @@ def altered(text):
     return f"{head}.{encoded(str(claims_of('somebody-else')).replace(chr(39), chr(34)).encode())}.{signature}"
 
 
+def from_now(**seconds):
+    """Claims that are times, when the token is made: long after the tests were collected, maybe."""
+    return lambda: {name: int(time.time()) + value for name, value in seconds.items()}
+
+
 HS256 = {"alg": "HS256"}
-NOW = int(time.time())
 # Not signed by the site: the answer does not say what is wrong.
 FORGED = {
     "wrong secret": lambda name: token(secrets.token_hex(32), name),
@@ -183,10 +187,10 @@ FORGED = {
 }
 # Signed by the site, and wrong: the answer says why.
 REFUSED = {
-    "expired": ("exp", HS256, {"iat": NOW - 400, "exp": NOW - 200}),
-    "lives too long": ("exp", HS256, {"iat": NOW, "exp": NOW + 301}),
-    "not yet issued": ("iat", HS256, {"iat": NOW + 600, "exp": NOW + 660}),
-    "not yet good": ("nbf", HS256, {"nbf": NOW + 600}),
+    "expired": ("exp", HS256, from_now(iat=-400, exp=-200)),
+    "lives too long": ("exp", HS256, from_now(iat=0, exp=301)),
+    "not yet issued": ("iat", HS256, from_now(iat=600, exp=660)),
+    "not yet good": ("nbf", HS256, from_now(nbf=600)),
     "without end": ("exp", HS256, {"exp": None}),
     "without id": ("jti", HS256, {"jti": None}),
     "of nobody": ("sub", HS256, {"sub": "a b"}),
@@ -209,7 +213,8 @@ def test_a_forged_token_is_refused_without_a_reason(stack, kind):
 @pytest.mark.parametrize("kind", REFUSED)
 def test_a_signed_token_that_is_wrong_is_refused_with_the_reason(stack, kind):
     rule, header, claims = REFUSED[kind]
-    text = token(SECRET, random_name("site"), header=header, **claims)
+    members = claims() if callable(claims) else claims
+    text = token(SECRET, random_name("site"), header=header, **members)
     assert_problem(exchange(stack, text), 401, "invalid_token", f"token: {rule}")
 
 

@@ -9,9 +9,11 @@ import contextlib
 import http.server
 import json
 import os
+import pathlib
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -116,8 +118,8 @@ class Edge:
         site = directory / "web"
         site.mkdir()
         (site / "index.html").write_text("here")
-        for folder in (directory, *directory.parents[:2]):
-            folder.chmod(0o755)
+        # Workers of an nginx that was started by root have another user.
+        directory.chmod(0o755)
         services = {f"{name.upper()}_SERVERS": f"{name}:{self.service}" for name in SERVICES}
         subprocess.run([str(ROOT / "deploy/nginx/render"), str(edge)], check=True, env={
             **os.environ, **services, "EDGE_LISTEN": f"listen 127.0.0.1:{self.port};", "WEB_ROOT": str(site),
@@ -171,10 +173,11 @@ FIRST, SECOND, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 
 
 @pytest.fixture(scope="module")
-def edge(tmp_path_factory):
-    one = Edge(tmp_path_factory.mktemp("names"))
-    yield one
-    one.end()
+def edge():
+    with tempfile.TemporaryDirectory() as directory:
+        one = Edge(pathlib.Path(directory))
+        yield one
+        one.end()
 
 
 def test_the_load_is_spread_over_all_instances(edge):

@@ -283,87 +283,62 @@ final class GatewayNode: Sendable {
     let peers: PeerLink
     private let presence: PresenceLink
     private let shared: SharedLog
-    private let process: ServiceProcess
-    private let server: ListeningServer
-    private let isDeaf: DeafEar
+    private let host: GatewayHost
+    private let ear: DeafEar
 
     /// Whether what other gateways tell is answered 503.
     private final class DeafEar: Sendable {
         let isOn = Atomic(false)
         let refused = Atomic(0)
-        let gateway = Mutex<Gateway?>(nil)
 
-        func router(_ metrics: GatewayMetrics) -> Router {
-            var router = Router()
-            router.add(.get, "/door") { [self] in try GatewayNode.open($0, try #require(gateway.withLock { $0 })) }
+        func add(to router: inout Router, _ door: GatewayHost.Door, _ metrics: GatewayMetrics) {
             for (path, isHint) in [("/internal/deliver", true), ("/internal/notify", false)] {
                 router.add(.post, path) { [self] request in
                     guard !isOn.load(ordering: .relaxed) else {
                         refused.wrappingAdd(1, ordering: .relaxed)
                         throw Problem.unavailable("deaf")
                     }
-                    let routes = PeerRoutes(gateway: try #require(gateway.withLock { $0 }), metrics: metrics)
+                    let routes = PeerRoutes(gateway: try door.gateway, metrics: metrics)
                     return isHint ? try await routes.deliver(request) : try await routes.notify(request)
                 }
             }
-            return router
         }
     }
 
     init(_ id: String, _ shared: SharedLog, _ stub: PresenceStub) throws {
         self.id = id
         self.shared = shared
-        let quiet = Log(service: "test", level: .error, descriptor: -1)
-        process = try ServiceProcess(
-            "gateway",
-            settings: Settings.development(["gateway.listen": "127.0.0.1:0"]),
-            log: quiet
-        )
-        let metrics = GatewayMetrics(process.metrics)
         let ear = DeafEar()
-        isDeaf = ear
+        self.ear = ear
+        let host = try GatewayHost { ear.add(to: &$0, $1, $2) }
+        self.host = host
         log = NodeLog(id, shared)
-        server = try process.listen(at: SettingsCatalogue.gatewayListen, ear.router(metrics)) { configuration in
-            configuration.headerTimeout = .seconds(300)
+        let client = try host.client("presence", at: stub.url)
+        let process = host.process
+        let peers = PeerLink(gatewayID: id, presence: client, metrics: host.metrics) {
+            process.makeClient("gateway", $0)
         }
-        let client = process.makeClient("presence", try #require(BaseURL(parsing: stub.url)))
-        let process = process
-        let peers = PeerLink(gatewayID: id, presence: client, metrics: metrics) { process.makeClient("gateway", $0) }
         self.peers = peers
-        let admission = AdmissionControl(connectionsMax: 100, perAddressMax: 100)
-        let presence = PresenceLink(
+        presence = PresenceLink(
             client: client,
-            registration: .init(gatewayID: id, url: "http://\(server.address)", incarnation: Incarnation.make()),
-            connections: { admission.total }
+            registration: .init(gatewayID: id, url: host.url, incarnation: Incarnation.make()),
+            connections: { [admission = host.admission] in admission.total }
         )
-        self.presence = presence
         let fileGrants = FileGrants(files: client)
-        let audit = AuditLink(auth: client, log: quiet, metrics: metrics)
         var limits = GatewayLimits(connectionsMax: 100)
         // No sweep helps: what is told is told by hints, and by what the rules have read.
         limits.sweepMilliseconds = 3_600_000
-        let gateway = Gateway(
-            loops: process.loops,
-            shared: .init(
-                log: log,
-                limits: limits,
-                metrics: metrics,
-                admission: admission,
-                userConnections: UserConnections(perUserMax: 10),
-                directory: UserDirectory(auth: client),
-                fileGrants: fileGrants,
-                presence: presence,
-                people: PresenceDirectory(presence: client),
-                queue: QueueBoard(),
-                entrance: SessionEntrance(
-                    sessions: SessionVerifier(auth: client, log: quiet, metrics: process.metrics)
-                ),
-                audit: audit,
-                peers: peers
-            )
+        let gateway = host.makeGateway(
+            log,
+            client,
+            presence: presence,
+            sessions: SessionVerifier(auth: client, log: host.log, metrics: process.metrics),
+            fileGrants: fileGrants,
+            audit: AuditLink(auth: client, log: host.log, metrics: host.metrics),
+            peers: peers,
+            limits: limits
         )
         self.gateway = gateway
-        ear.gateway.withLock { $0 = gateway }
         gateway.directory.learn("a1", .agent, since: gateway.directory.mark)
         gateway.directory.learn("u1", .customer, since: gateway.directory.mark)
         let outbox = OutboxLink(
@@ -373,7 +348,7 @@ final class GatewayNode: Sendable {
             isAlone: { peers.isAlone },
             onQueued: { gateway.tell($0) }
         )
-        let relay = CommitRelay(audit: MessageAudit(log: quiet, metrics: metrics))
+        let relay = host.makeRelay()
         relay.connect(gateway, outbox)
         shared.connect(id, relay)
         follow(outbox)
@@ -381,9 +356,9 @@ final class GatewayNode: Sendable {
 
     private func follow(_ outbox: OutboxLink) {
         let (gateway, presence, peers) = (gateway, presence, peers)
-        process.background("peers") { await peers.run() }
-        process.background("outbox") { await outbox.run() }
-        process.background("presence") {
+        host.process.background("peers") { await peers.run() }
+        host.process.background("outbox") { await outbox.run() }
+        host.process.background("presence") {
             await presence.run(
                 .init(
                     onChanges: { _ in },
@@ -397,41 +372,24 @@ final class GatewayNode: Sendable {
         }
     }
 
-    private static func open(_ request: Request, _ gateway: Gateway) throws -> Response {
-        let user = request.query["user"] ?? ""
-        try gateway.admission.enter(request.remoteAddress)
-        let handshake = VerifiedHandshake(
-            identity: Identity(userID: user, userName: user, userType: user.hasPrefix("a") ? .agent : .customer),
-            remoteAddress: request.remoteAddress,
-            sessionHash: user,
-            expiresAt: Timestamp.now().advanced(byMilliseconds: 3_600_000),
-            accountMark: gateway.directory.mark,
-            awaitsSync: false
-        )
-        return Response(101, body: .upgrade(StreamUpgrade(take: { gateway.attach($0, handshake) })))
-    }
-
     /// Opens a device of a user's, and takes its `Welcome`.
     func device(_ user: String) async throws -> Device {
-        let device = Device(socket: try await SocketClient(port: server.address.port, target: "/door?user=\(user)"))
+        let device = try await host.device(user)
         _ = try await device.frames(upTo: "Welcome")
         return device
     }
 
     /// The value of a metric.
-    func metric(_ name: String) -> Int {
-        let line = process.metrics.text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
-        return line.flatMap { Int($0.dropFirst(name.count + 1)) } ?? -1
-    }
+    func metric(_ name: String) -> Int { host.metric(name) }
 
     /// Whether it answers other gateways with 503.
     func setDeaf(_ isOn: Bool) {
-        isDeaf.refused.store(0, ordering: .relaxed)
-        isDeaf.isOn.store(isOn, ordering: .relaxed)
+        ear.refused.store(0, ordering: .relaxed)
+        ear.isOn.store(isOn, ordering: .relaxed)
     }
 
     /// How much was told while it was deaf.
-    var refusedHints: Int { isDeaf.refused.load(ordering: .relaxed) }
+    var refusedHints: Int { ear.refused.load(ordering: .relaxed) }
 
     /// From here on it does not hear of its commits: who reads on has to be told by others.
     func cut() { shared.connect(id, nil) }
@@ -445,10 +403,5 @@ final class GatewayNode: Sendable {
     }
 
     /// Ends it; nobody is told anything.
-    func close() async {
-        await process.tearDown()
-        gateway.onEachLoop { $0.endDrain() }
-        await server.server.drain(grace: .seconds(5))
-        process.loops.shutDown()
-    }
+    func close() async { await host.close() }
 }

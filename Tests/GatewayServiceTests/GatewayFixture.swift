@@ -25,8 +25,7 @@ final class GatewayFixture: Sendable {
     let log: any ConversationLog
     let outbox: OutboxLink
     let gateway: Gateway
-    private let process: ServiceProcess
-    private let server: ListeningServer
+    private let host: GatewayHost
     private let commits: Commits
     private let isLogClosed = Atomic(false)
 
@@ -79,47 +78,22 @@ final class GatewayFixture: Sendable {
         func left(_ identity: Identity, silentMilliseconds: Int) {}
     }
 
-    /// Lets the route find the gateway, which exists only after it.
-    private final class Door: Sendable {
-        private let gateway = Mutex<Gateway?>(nil)
-
-        func connect(_ gateway: Gateway) { self.gateway.withLock { $0 = gateway } }
-
-        func handshake(_ request: Request) async throws -> Response {
-            let gateway = try #require(gateway.withLock { $0 })
-            let origins = OriginPolicy(allowedOrigins: [], allowsCredentials: false)
-            return try await HandshakeRoute(gateway: gateway, origins: origins).open(request)
-        }
-
-        func open(_ request: Request) throws -> Response {
-            let gateway = try #require(gateway.withLock { $0 })
-            let user = request.query["user"] ?? ""
-            try gateway.admission.enter(request.remoteAddress)
-            let handshake = VerifiedHandshake(
-                identity: Identity(userID: user, userName: user, userType: user.hasPrefix("a") ? .agent : .customer),
-                remoteAddress: request.remoteAddress,
-                sessionHash: user,
-                expiresAt: Timestamp.now().advanced(byMilliseconds: 3_600_000),
-                accountMark: gateway.directory.mark,
-                awaitsSync: request.query["sync"] == "1"
-            )
-            return Response(101, body: .upgrade(StreamUpgrade(take: { gateway.attach($0, handshake) })))
-        }
-    }
-
     /// - Parameters:
     ///   - directory: Where the log lies, as an earlier one has left it.
     ///   - peers: Who is asked.
     init(_ directory: String, _ peers: PeerStub = PeerStub()) async throws {
         self.peers = peers
-        let quiet = Log(service: "test", level: .error, descriptor: -1)
-        process = try ServiceProcess(
-            "gateway",
-            settings: Settings.development(["gateway.listen": "127.0.0.1:0"]),
-            log: quiet
-        )
-        let metrics = GatewayMetrics(process.metrics)
-        let relay = CommitRelay(audit: MessageAudit(log: quiet, metrics: metrics))
+        let auth = auth
+        let host = try GatewayHost { router, door, _ in
+            router.mount(peers)
+            router.mount(auth)
+            router.add(.get, "/ws") { request in
+                let origins = OriginPolicy(allowedOrigins: [], allowsCredentials: false)
+                return try await HandshakeRoute(gateway: try door.gateway, origins: origins).open(request)
+            }
+        }
+        self.host = host
+        let relay = host.makeRelay()
         let commits = Commits(relay)
         self.commits = commits
         log = try await StoreEngine.openLog(
@@ -127,61 +101,38 @@ final class GatewayFixture: Sendable {
             committed: { commits.committed($0) },
             moved: { relay.moved($0) }
         )
-        let door = Door()
-        var router = Router()
-        router.mount(peers)
-        router.mount(auth)
-        router.add(.get, "/door") { try door.open($0) }
-        router.add(.get, "/ws") { try await door.handshake($0) }
-        server = try process.listen(at: SettingsCatalogue.gatewayListen, router) { configuration in
-            // Of hundreds of tests that run at once each gets its turn when it does.
-            configuration.headerTimeout = .seconds(300)
-        }
-        let client = process.makeClient("peers", try #require(BaseURL(parsing: "http://\(server.address)")))
+        let client = try host.client("peers", at: host.url)
         let fileGrants = FileGrants(files: client)
         let clocks = clocks
         sessions = SessionVerifier(
             auth: client,
-            log: quiet,
-            metrics: process.metrics,
+            log: host.log,
+            metrics: host.process.metrics,
             now: { clocks.monotonic }
         )
-        audit = AuditLink(auth: client, log: quiet, metrics: metrics)
+        audit = AuditLink(auth: client, log: host.log, metrics: host.metrics)
         watch = SessionWatch(auth: client, sessions: sessions)
-        let gateway = Gateway(
-            loops: process.loops,
-            shared: .init(
-                log: log,
-                limits: GatewayLimits(connectionsMax: 100),
-                metrics: metrics,
-                admission: AdmissionControl(connectionsMax: 100, perAddressMax: 100),
-                userConnections: UserConnections(perUserMax: 10),
-                directory: UserDirectory(auth: client),
-                fileGrants: fileGrants,
-                presence: NoPresence(),
-                people: PresenceDirectory(presence: client),
-                queue: QueueBoard(),
-                entrance: SessionEntrance(sessions: sessions),
-                audit: audit,
-                wallClock: { clocks.wall }
-            )
+        let gateway = host.makeGateway(
+            log,
+            client,
+            presence: NoPresence(),
+            sessions: sessions,
+            fileGrants: fileGrants,
+            audit: audit,
+            wallClock: { clocks.wall }
         )
         self.gateway = gateway
         outbox = OutboxLink(log: log, presence: client, fileGrants: fileGrants) { gateway.tell($0) }
         relay.connect(gateway, outbox)
-        door.connect(gateway)
-        process.background("audit") { [audit] in await audit.run() }
-        process.background("outbox") { [outbox] in await outbox.run() }
+        host.process.background("audit") { [audit] in await audit.run() }
+        host.process.background("outbox") { [outbox] in await outbox.run() }
     }
 
     /// Closes the connections as a stop does.
     func drain() async { await gateway.drain(over: .milliseconds(1)) }
 
     /// The value of a metric.
-    func metric(_ name: String) -> String? {
-        process.metrics.text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
-            .map { String($0.dropFirst(name.count + 1)) }
-    }
+    func metric(_ name: String) -> Int { host.metric(name) }
 
     /// What `GET /api/messages` answers.
     func messages(_ query: String, _ sessionID: String) async -> Response {
@@ -202,9 +153,7 @@ final class GatewayFixture: Sendable {
     func close() async {
         gateway.onEachLoop { $0.endDrain() }
         await closeLog()
-        await process.tearDown()
-        await server.server.drain(grace: .seconds(5))
-        process.loops.shutDown()
+        await host.close()
     }
 
     /// From here on nothing is stored.
@@ -230,13 +179,13 @@ final class GatewayFixture: Sendable {
 
     /// Follows auth, and keeps sockets to their sessions; returns when auth is heard.
     func followSessions() async {
-        process.background("session_feed") { [sessions] in await sessions.follow() }
+        host.process.background("session_feed") { [sessions] in await sessions.follow() }
         // The first answer is a reset, which would have every session asked about.
         #expect(await eventually { sessions.isFeedFresh })
         watch.keep(gateway)
         let heard = heard
         sessions.observe(onRevoked: { heard.value.store($0.number, ordering: .relaxed) }, onReset: {})
-        process.background("session_watch") { [watch, gateway] in await watch.run(gateway) }
+        host.process.background("session_watch") { [watch, gateway] in await watch.run(gateway) }
     }
 
     /// The newest number of auth's feed that was handed to the loops.
@@ -244,7 +193,7 @@ final class GatewayFixture: Sendable {
 
     /// A handshake with a session.
     func handshake(_ sessionID: String) async throws -> SocketClient {
-        try await SocketClient(port: server.address.port, target: "/ws?session_id=\(sessionID)", isHandshake: true)
+        try await host.connect("/ws?session_id=\(sessionID)", isHandshake: true)
     }
 
     /// Opens a device with a session, and takes its `Welcome`.
@@ -257,8 +206,7 @@ final class GatewayFixture: Sendable {
 
     /// Opens a device of a user's; who begins with `a` is an agent.
     func device(_ user: String, awaitsSync: Bool = false) async throws -> Device {
-        let target = "/door?user=\(user)&sync=\(awaitsSync ? 1 : 0)"
-        return Device(socket: try await SocketClient(port: server.address.port, target: target))
+        try await host.device(user, awaitsSync: awaitsSync)
     }
 }
 

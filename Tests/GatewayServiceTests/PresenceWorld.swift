@@ -3,7 +3,7 @@ import Core
 
 @testable import GatewayService
 
-/// Presence as gateways know it, over several gateways and in a time that the test moves (DESIGN R3, R4).
+/// Presence as gateways know it, over several gateways (DESIGN R3, R4).
 struct PresenceWorld {
     struct Conflict: Error {}
 
@@ -20,7 +20,6 @@ struct PresenceWorld {
 
     let lease: Int
     let silence: Int64
-    var isUp = true
     private var epoch = 1
     private var nextNumber = 100
     private var registered: [String: Registered] = [:]

@@ -13,15 +13,7 @@ struct TableDriver {
     var stored: [String: RoutedConversation] = [:]
     var decisions: [RoutingDecision] = []
     var seq = 0
-    /// What becomes of the next effects.
-    var nextFailure: Failure?
     private let ids = IDSource()
-
-    enum Failure: CaseIterable {
-        case nothingStored
-        /// Stored, and then the answer was lost.
-        case storedUnseen
-    }
 
     private final class IDSource: Sendable {
         private let last = Atomic(0)
@@ -135,7 +127,7 @@ struct TableDriver {
         // As the service does: a row that is not in memory is brought in first.
         if let needed = command.neededConversationID, let row = stored[needed] { table.admit(row, now: now) }
         let outcome = Result { () throws(PresenceError) in try table.perform(command, now: now) }
-        guard store() else { throw .routingUnavailable }
+        store()
         return try outcome.get()
     }
 
@@ -169,21 +161,10 @@ struct TableDriver {
         }
     }
 
-    @discardableResult
-    private mutating func store() -> Bool {
+    private mutating func store() {
         let effects = table.takeEffects()
-        let failure = effects.isEmpty ? nil : nextFailure
-        if failure != .nothingStored {
-            for row in effects.conversations { stored[row.conversationID] = row }
-            decisions += effects.decisions
-        }
-        guard failure != nil else { return true }
-        nextFailure = nil
-        table.reload(stored.values.filter(\.isLive), now: now)
-        // The next group is a moment later.
-        table.drain(now: now)
-        store()
-        return false
+        for row in effects.conversations { stored[row.conversationID] = row }
+        decisions += effects.decisions
     }
 
     // MARK: - Reading

@@ -14,6 +14,8 @@ enum PlantedBug: String, CaseIterable, Sendable {
     case hintNotRetried = "hint-not-retried"
     /// Nobody looks again for what a gateway committed and, killed, told nobody (R1, R6).
     case crashBetweenCommitAndHint = "crash-between-commit-and-hint"
+    /// A gateway that was lost is not made up for: only the sweep finds what it had told nobody (R6).
+    case lossNotHeard = "loss-not-heard"
     /// A decision is told once, to the gateway that asked for it (R9).
     case crashBetweenDecisionAndEntry = "crash-between-decision-and-entry"
     /// The `Ack` of a repeat does not wait for its entry's place (R7).

@@ -263,6 +263,7 @@ extension DeliveryWorld {
             gateways[gateway].readAnswers.append(
                 .entries(connection: connection, conversation: id, after: after, last: min(head, after + 200))
             )
+        case .heads(let userID) where isFaulty && chance(8): gateways[gateway].readAnswers.append(.failed(userID))
         case .heads(let userID):
             var named: Set<String> = []
             for session in gateways[gateway].sessions where session.identity.userID == userID {
@@ -293,6 +294,8 @@ extension DeliveryWorld {
             } else {
                 takePage(id, after, last, connection, at: gateway)
             }
+        case .failed(let userID):
+            gateways[gateway].reads.ended(userID, isRead: false, now: now.monotonic)
         case .heads(let userID, let positions):
             gateways[gateway].reads.ended(userID, isRead: true, now: now.monotonic)
             for index in gateways[gateway].sessions.indices

@@ -25,6 +25,19 @@ extension DeliveryWorld {
         }
         settleAll()
         check()
+        if faults.isEmpty { speak() }
+    }
+
+    /// Once nothing is wrong any more, entries arrive at once, by hints alone.
+    private mutating func speak() {
+        for conversation in Self.conversationIDs.indices {
+            let agents = clients.indices.filter { clients[$0].user >= 2 }
+            if let agent = agents.randomElement(using: &random) { write(agent, to: conversation) }
+        }
+        settleAll()
+        pass(250)
+        settleAll()
+        check()
     }
 
     private mutating func retryAll(_ client: Int) {
@@ -81,6 +94,7 @@ extension DeliveryWorld {
                 faults.append("\(userID)'s \(message.clientID) was never acknowledged")
             }
         }
+        for gateway in gateways where !gateway.router.isIdle { faults.append("\(gateway.id) has hints left") }
         checkPresence()
     }
 

@@ -119,7 +119,7 @@ extension DeliveryWorld {
     private mutating func take(_ answer: GatewayRegistration, sentAt: Int64, at gateway: Int) {
         gateways[gateway].events.registered(answer.registration)
         let isLost = gateways[gateway].router.heard(answer, sentAt: sentAt, now: now.monotonic)
-        guard isLost, hasSweeps, bug != .crashBetweenCommitAndHint else { return }
+        guard isLost, hasKills, bug != .crashBetweenCommitAndHint, bug != .lossNotHeard else { return }
         let userIDs = gateways[gateway].userIDs
         gateways[gateway].reads.lost(userIDs, now: now.monotonic)
     }

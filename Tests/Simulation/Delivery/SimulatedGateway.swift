@@ -37,6 +37,8 @@ struct SimulatedGateway {
         case position(connection: Int, conversation: String, MemberPosition?)
         case entries(connection: Int, conversation: String, after: Int, last: Int)
         case heads(String, [MemberPosition])
+        /// A user's heads could not be read.
+        case failed(String)
     }
 
     static let heartbeatMilliseconds: Int64 = 600

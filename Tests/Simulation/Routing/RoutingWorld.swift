@@ -160,7 +160,9 @@ struct RoutingWorld: World {
     }
 
     private mutating func restart() {
+        let before = presence
         presence.restart()
+        checkReloaded(since: before)
         for index in agents.indices where agents[index].isConnected { tell(index) }
     }
 
@@ -194,6 +196,19 @@ struct RoutingWorld: World {
                 faults.append("\(row.conversationID) was passed over")
             }
             if isAnyAvailable { faults.append("\(row.conversationID) waits for no reason") }
+        }
+    }
+
+    /// A table that is loaded from the store is the one that wrote it.
+    private mutating func checkReloaded(since before: SimulatedRouting) {
+        let (old, new) = (before.table, presence.table)
+        let ids = { (table: RoutingTable) in Set(table.pendingDecisions.map(\.decisionID)) }
+        let waiting = { (table: RoutingTable) in table.queue.waiting.map(\.conversationID) }
+        if waiting(new) != waiting(old) { faults.append("\(waiting(old)) wait, after a start \(waiting(new))") }
+        if new.openCount != old.openCount { faults.append("\(old.openCount) open, after a start \(new.openCount)") }
+        if ids(new) != ids(old) { faults.append("other decisions are pending after a start") }
+        for agent in agents where presence.load(agent.id) != before.load(agent.id) {
+            faults.append("\(agent.id) has \(before.load(agent.id)), and after a start \(presence.load(agent.id))")
         }
     }
 
