@@ -131,7 +131,8 @@ struct DeliveryWorld: World {
     }
 
     private mutating func disturb(_ gateway: Int) {
-        switch random.next(below: hasKills ? 7 : 4) {
+        // Where no sweep helps kills are what is tried most.
+        switch random.next(below: hasKills ? hasSweeps ? 7 : 20 : 4) {
         case 0: isCutOff[gateway].toggle()
         case 1: isParted[gateway].toggle()
         case 2 where chance(40):
