@@ -30,7 +30,9 @@ extension DeliveryHints {
         bytes.append(readAll ? #"],"read_all":true}"# : "]}")
     }
 
-    /// Reads what `write` makes; unknown members are ignored. The texts are parts of `body`.
+    /// Reads what `write` makes.
+    ///
+    /// Unknown members are ignored; the texts are parts of `body`.
     ///
     /// - Throws: `Problem` 400 `malformed_json`, 422 `invalid_field` naming the member.
     init(json body: [UInt8]) throws {
