@@ -81,7 +81,7 @@ struct GatewayRulesTests {
         await fixture.close()
     }
 
-    @Test("an Ack whose place was read before the commit was told goes at once (R7)")
+    @Test("an entry that was read before its commit was told waits for its Ack (R7)")
     func passedPlace() async throws {
         let fixture = try await GatewayFixture(directory.path)
         let device = try await fixture.device("u1", awaitsSync: true)
@@ -89,9 +89,9 @@ struct GatewayRulesTests {
         try await device.write("k1")
         #expect(try await eventually { try await fixture.entries(of: "c:u1").count == 1 })
         try await device.sync("c:u1", 0)
-        #expect(try await device.frames(upTo: "Synced") == ["Welcome", "Chat 1", "Synced"])
+        #expect(try await device.frames(upTo: "Welcome") == ["Welcome"])
         fixture.setWay(.open)
-        #expect(try await device.frames(upTo: "Ack 1") == ["Ack 1"])
+        #expect(try await device.frames(upTo: "Synced") == ["Ack 1", "Synced"])
         await fixture.close()
     }
 
