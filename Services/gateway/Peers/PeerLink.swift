@@ -10,8 +10,11 @@ import Synchronization
 /// What happens goes into `HintRouter` on the thread where it happens; one task sends what that says: one look-up and
 /// one request a gateway at a time, each of many. While no other gateway is registered a commit costs reading a clock.
 final class PeerLink: Sendable {
-    /// What happens gathers so long after it was first sent, so that much of it is few requests.
+    /// What happens gathers so long after something was sent, so that much of it is few requests.
     private static let gatherInterval = Duration.milliseconds(2)
+    /// The same when the last requests carried many conversations: requests are what costs then.
+    private static let busyGatherInterval = Duration.milliseconds(5)
+    private static let busyHints = 16
     /// How often it is looked whether something is to be sent again.
     private static let retryInterval = Duration.milliseconds(50)
     /// How long an answer may take; what is pending is sent again, so that it need not be long.
@@ -142,8 +145,8 @@ final class PeerLink: Sendable {
                 group.addTask { await self.wakeForEver() }
                 for await _ in wakeUps {
                     report()
-                    sendDue(&group)
-                    await loop.sleep(for: Self.gatherInterval)
+                    let count = sendDue(&group)
+                    await loop.sleep(for: count < Self.busyHints ? Self.gatherInterval : Self.busyGatherInterval)
                 }
             }
         }
@@ -176,7 +179,8 @@ final class PeerLink: Sendable {
         if dropped > 0 { metrics.noticesDropped(dropped) }
     }
 
-    private func sendDue(_ group: inout DiscardingTaskGroup) {
+    /// - Returns: How many hints the requests carry.
+    private func sendDue(_ group: inout DiscardingTaskGroup) -> Int {
         let now = now()
         let (question, hints, notices) = router.withLock { router in
             (router.nextQuestion(now: now), router.nextHints(now: now), router.nextNotices())
@@ -184,6 +188,7 @@ final class PeerLink: Sendable {
         if let question { group.addTask { await self.ask(question) } }
         for request in hints { group.addTask { await self.send(request) } }
         for request in notices { group.addTask { await self.send(request) } }
+        return hints.reduce(0) { $0 + $1.hints.entries.count }
     }
 
     private static var options: InternalCallOptions {
