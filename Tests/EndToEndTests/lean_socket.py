@@ -1,4 +1,4 @@
-"""A WebSocket client for thousands in one process: what `AsyncClient` asks of a connection, at a fifth of the CPU.
+"""A WebSocket client for thousands in one process: what `AsyncClient` asks of a connection, and little else.
 
 It takes what this server may send, whole text frames, pings and a close, and raises on anything else.
 """
