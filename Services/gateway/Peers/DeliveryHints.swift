@@ -13,6 +13,8 @@ struct DeliveryHints: Sendable, Equatable {
     var entries: [DeliveryHint] = []
     /// More was pending than the sender keeps: read the heads of everybody who is connected there.
     var readAll = false
+
+    var textByteCount: Int { entries.reduce(0) { $0 + $1.textByteCount } }
 }
 
 /// How far members of a conversation are to be sent it.

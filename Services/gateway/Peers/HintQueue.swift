@@ -34,8 +34,8 @@ struct HintQueue {
 
     /// A conversation of which something is pending.
     fileprivate struct Pending {
-        /// By member.
-        var heads: [String: Int] = [:]
+        /// Each member once; a conversation has few.
+        var members: [(userID: String, head: Int)] = []
         var run = EntryRun()
     }
 
@@ -140,13 +140,16 @@ extension HintQueue.Target {
     }
 
     fileprivate mutating func add(_ head: HintQueue.Head, _ text: UnsafeRawBufferPointer?, _ conversationsMax: Int) {
-        if pending[head.conversationID] == nil {
+        let fits = textBytes + (text?.count ?? 0) <= HintQueue.textBytesMax
+        if let place = pending.index(forKey: head.conversationID) {
+            textBytes += pending.values[place].add(head, fits ? text : nil)
+        } else {
             guard pending.count < conversationsMax else { return overrun() }
             order.append(head.conversationID)
+            var conversation = HintQueue.Pending()
+            textBytes += conversation.add(head, fits ? text : nil)
+            pending[head.conversationID] = conversation
         }
-        let fits = textBytes + (text?.count ?? 0) <= HintQueue.textBytesMax
-        let change = pending[head.conversationID, default: HintQueue.Pending()].add(head, fits ? text : nil)
-        textBytes += change
     }
 
     fileprivate mutating func overrun() {
@@ -166,8 +169,8 @@ extension HintQueue.Target {
 
     fileprivate var headsPending: [HintQueue.Head] {
         pending.flatMap { conversationID, conversation in
-            conversation.heads.map {
-                HintQueue.Head(conversationID: conversationID, userID: $0.key, head: $0.value)
+            conversation.members.map {
+                HintQueue.Head(conversationID: conversationID, userID: $0.userID, head: $0.head)
             }
         }
     }
@@ -183,7 +186,7 @@ extension HintQueue.Target {
             let isFirst = hints.entries.isEmpty
             let fits =
                 hints.entries.count + parts.count <= DeliveryHints.entriesMax
-                && userCount + conversation.heads.count <= HintQueue.usersPerRequestMax
+                && userCount + conversation.members.count <= HintQueue.usersPerRequestMax
                 && textCount < HintQueue.textBytesPerRequest
             guard isFirst || fits else { break }
             // More ends of memberships than a request has room for.
@@ -192,7 +195,7 @@ extension HintQueue.Target {
                 return next(now: now)
             }
             hints.entries += parts
-            userCount += conversation.heads.count
+            userCount += conversation.members.count
             textCount += parts.reduce(0) { $0 + $1.textByteCount }
             order.removeFirst()
             pending[conversationID] = nil
@@ -210,16 +213,19 @@ extension HintQueue.Pending {
     fileprivate mutating func add(_ head: HintQueue.Head, _ text: UnsafeRawBufferPointer?) -> Int {
         let before = run.byteCount
         run.add(head.head, text)
-        heads[head.userID] = max(heads[head.userID] ?? 0, head.head)
+        if let place = members.firstIndex(where: { $0.userID == head.userID }) {
+            members[place].head = max(members[place].head, head.head)
+        } else {
+            members.append((head.userID, head.head))
+        }
         return run.byteCount - before
     }
 
     /// One for all members who are to be sent as much.
     fileprivate func hints(_ conversationID: String) -> [DeliveryHint] {
-        if heads.count == 1, let (userID, head) = heads.first {
-            return [hint(conversationID, head, [userID])]
-        }
-        return Dictionary(grouping: heads.keys) { heads[$0] ?? 0 }.map { hint(conversationID, $0, $1.sorted()) }
+        if members.count == 1 { return [hint(conversationID, members[0].head, [members[0].userID])] }
+        return Dictionary(grouping: members, by: \.head)
+            .map { hint(conversationID, $0, $1.map(\.userID).sorted()) }
     }
 
     private func hint(_ conversationID: String, _ head: Int, _ userIDs: [String]) -> DeliveryHint {

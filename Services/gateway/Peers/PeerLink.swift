@@ -224,6 +224,7 @@ final class PeerLink: Sendable {
     private func send(_ request: HintQueue.Request) async {
         do throws(InternalCallError) {
             var body = ByteQueue()
+            body.reserveCapacity(request.hints.textByteCount + 256 * request.hints.entries.count)
             request.hints.write(to: &body)
             let client = try client(request.peer)
             _ = try await client.call(

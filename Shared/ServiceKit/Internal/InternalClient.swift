@@ -244,6 +244,7 @@ package final class InternalClient: Sendable {
                 )
             )
         }
+        if let none = NoAnswer() as? Answer { return none }
         do {
             return try JSONBody.decode(type, from: response.body.isEmpty ? Array("{}".utf8) : response.body)
         } catch {
