@@ -2,10 +2,11 @@
 //
 // usage: chat_load USERS CONNECTIONS WINDOW RATE DIRECTIONS WARMUP SECONDS PORT...
 //
-// USERS is a file of `user_id session_id user_type` lines; connection i is line i, on the i-th of the PORTs (on 127.0.0.1)
-// in turn, and talks to connection i ^ 1: with several ports its partner is on another one. With DIRECTIONS 1 only the
-// even ones write, with 2 all do. A writer keeps WINDOW messages under way, each until it is delivered and acknowledged;
-// or with a RATE all write so many a second, answered or not; with neither the connections are held. It prints
+// USERS is a file of `user_id session_id user_type` lines; connection i is line i, and talks to connection i ^ 1. The pairs
+// take the PORTs (on 127.0.0.1) in turn, the second of a pair the next one: with several ports every message goes from
+// one to another, and both ways. With DIRECTIONS 1 only the even ones write, with 2 all do. A writer keeps WINDOW messages
+// under way, each until it is delivered and acknowledged; or with a RATE all write so many a second, answered or not;
+// with neither the connections are held. It prints
 //
 //     opened N
 //     begin
@@ -244,7 +245,8 @@ int main(int argc, char **argv) {
         c->out = malloc(OUT_MAX);
         c->is_writer = directions == 2 || i % 2 == 0;
         c->is_dirty = 1;
-        open_connection(c, atoi(argv[8 + i % ports]), epoll);
+        // Customers on every gateway, and each one's agent on the next.
+        open_connection(c, atoi(argv[8 + (i / 2 + i % 2) % ports]), epoll);
         // Pings are answered meanwhile.
         if (i % 200 == 199) turn(epoll, 0);
     }
