@@ -33,11 +33,11 @@ run: ## install what is missing, build, start everything on PORT (6006); Ctrl-C 
 test: ## every test: install what is missing, unit tests, then the built binaries end to end
 	@deploy/install test
 	@$(MAKE) --no-print-directory test-build
-	@# Tests wait more than they compute: the release build takes what they leave, and later the simulation does.
+	@# Tests wait more than they compute: the release build takes what they leave.
 	@echo "the Swift tests, over SQLite and over Redis, and the release build beside them"
 	@$(BESIDE) -j3 test-sqlite test-redis build NICE='nice -n 19'
-	@echo "the built binaries end to end, and the simulation beside them"
-	@$(BESIDE) -j2 end-to-end-test simulation NICE='nice -n 19'
+	@$(MAKE) --no-print-directory simulation
+	@$(MAKE) --no-print-directory end-to-end-test
 	@echo "make test: all tests passed"
 
 unit-test: test-build ## the Swift tests alone, those of stores over SQLite and over Redis
@@ -54,11 +54,11 @@ test-redis:
 
 end-to-end-test: build $(VENV)/ready ## the built binaries behind real nginx, driven by foreign clients (ARGS=…)
 	BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \
-	    $(VENV)/bin/python -m pytest Tests/EndToEndTests -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	    $(VENV)/bin/python -m pytest Tests/EndToEndTests -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 simulation: build ## the protocol's state machines in 100,000 seeded worlds, and the mistakes that they have to find (ARGS=…)
-	$(NICE) .build/release/simulation $(ARGS)
-	@[ -n "$(ARGS)" ] || $(NICE) .build/release/simulation --planted
+	.build/release/simulation $(ARGS)
+	@[ -n "$(ARGS)" ] || .build/release/simulation --planted
 
 soak: build $(VENV)/ready ## the long tests: twenty thousand messages, a gibibyte, a thousand kills of files, rolling restart, chaos, compose
 	SOAK=1 BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \

@@ -327,7 +327,8 @@ def test_a_login_that_races_it_leaves_no_session(stack, accounts, what):
             racer.join(timeout=30)
         assert len(outcomes) == 5
         for outcome in outcomes:
-            assert outcome.status in (200, 401), outcome
+            # Who comes after it fails; the last of five failures in a row may be one too many.
+            assert outcome.status in (200, 401, 429), outcome
             if outcome.status == 200:
                 won += 1
                 stack.secrets.add(outcome.json["session_id"])
