@@ -269,43 +269,55 @@ export class Conversation {
   }
 
   /**
-   * As it is to be stored: together with what another tab has stored meanwhile.
+   * As it is to be stored: together with what another tab has stored meanwhile. Only what is in memory here, and what
+   * the stored row says, is believed to be there: another tab may have replaced what this one has stored.
    *
    * @param {ConversationRow | undefined} stored
-   * @returns {{row: ConversationRow, replaced: [number, number] | null}} and the stored entries that it replaces
+   * @returns {{row: ConversationRow, replaced: [number, number] | null, entries: Entry[]}} the stored entries that go,
+   *   and those that are to be put
    */
   merged(stored) {
+    const { low, high } = this.#span(stored);
     /** @type {ConversationRow} */
     const row = {
       id: this.id,
-      cursor: this.cursor,
-      low: this.low,
-      high: this.high,
+      cursor: this.cursor === null ? stored?.cursor ?? null : Math.max(this.cursor, stored?.cursor ?? 0),
+      low,
+      high,
       readSeq: Math.max(this.readSeq, stored?.readSeq ?? 0),
       receipts: structuredClone(this.receipts),
       touchedAt: Math.max(this.touchedAt, stored?.touchedAt ?? 0),
     };
-    if (!stored) return { row, replaced: null };
-    if (stored.cursor !== null) row.cursor = Math.max(row.cursor ?? 0, stored.cursor);
-    for (const [user, receipt] of Object.entries(stored.receipts)) {
+    for (const [user, receipt] of Object.entries(stored?.receipts ?? {})) {
       const own = row.receipts[user] ?? { delivered: 0, read: 0 };
       row.receipts[user] = {
         delivered: Math.max(own.delivered, receipt.delivered),
         read: Math.max(own.read, receipt.read),
       };
     }
-    if (stored.low === null || stored.high === null) return { row, replaced: null };
-    if (row.low === null || row.high === null) {
-      [row.low, row.high] = [stored.low, stored.high];
-      return { row, replaced: null };
-    }
-    if (row.low > stored.high + 1) return { row, replaced: [stored.low, stored.high] };
-    if (stored.low > row.high + 1) {
-      [row.low, row.high] = [stored.low, stored.high];
-      return { row, replaced: null };
-    }
-    row.high = Math.max(row.high, stored.high);
-    row.low = Math.max(Math.min(row.low, stored.low), row.high - CACHED_ENTRIES_MAX + 1);
-    return { row, replaced: stored.low < row.low ? [stored.low, row.low - 1] : null };
+    if (low === null || high === null) return { row, replaced: null, entries: [] };
+    const [storedLow, storedHigh] = [stored?.low ?? Infinity, stored?.high ?? -Infinity];
+    const isLost = storedLow < low;
+    return {
+      row,
+      replaced: isLost ? [storedLow, Math.min(storedHigh, low - 1)] : null,
+      entries: this.between(low, high).filter(({ seq }) => this.dirty.has(seq) || seq < storedLow || seq > storedHigh),
+    };
+  }
+
+  /**
+   * @param {ConversationRow | undefined} stored
+   * @returns {{low: number | null, high: number | null}} the newest entries without a hole, here and in the store
+   */
+  #span(stored) {
+    const [storedLow, storedHigh] = [stored?.low ?? null, stored?.high ?? null];
+    let low = (this.high ?? 0) + 1;
+    while (this.entries.has(low - 1)) low -= 1;
+    const high = this.high !== null && low <= this.high ? this.high : null;
+    if (high === null) return { low: storedLow, high: storedHigh };
+    if (storedLow === null || storedHigh === null || low > storedHigh + 1) return { low, high };
+    if (storedLow > high + 1) return { low: storedLow, high: storedHigh };
+    const last = Math.max(high, storedHigh);
+    return { low: Math.max(Math.min(low, storedLow), last - CACHED_ENTRIES_MAX + 1), high: last };
   }
 }

@@ -157,17 +157,10 @@ export class Conversations {
   /** @param {import('./database.js').Stores} stores @param {Conversation} conversation */
   async #writeOne(stores, conversation) {
     const { id } = conversation;
-    const fresh = [...conversation.dirty];
+    const { row, replaced, entries } = conversation.merged(await stores.get('conversations', id));
     conversation.dirty.clear();
-    const entries = new Map(conversation.entries);
-    const { row, replaced } = conversation.merged(await stores.get('conversations', id));
     if (replaced) await stores.remove('entries', [id, replaced[0]], [id, replaced[1]]);
-    for (const seq of fresh) {
-      const entry = entries.get(seq);
-      if (entry && row.low !== null && row.high !== null && seq >= row.low && seq <= row.high) {
-        await stores.put('entries', entry);
-      }
-    }
+    for (const entry of entries) await stores.put('entries', entry);
     await stores.put('conversations', row);
   }
 }
