@@ -14,7 +14,7 @@ export const AGENT_WORDS = /** @type {const} */ ({
   not_agent: ['This page is for agents.', '此页面仅供客服使用。'],
   status: ['Your status', '我的状态'],
   load: ['{count} of {capacity} conversations', '会话 {count} / {capacity}'],
-  load_only: ['{count} conversations', '会话 {count}'],
+  load_default: ['{count} conversations, usual capacity', '会话 {count}（默认上限）'],
   mine: ['Your conversations', '我的会话'],
   queue: ['Queue', '排队中'],
   others: ['Others and closed ones', '其他与已关闭'],

@@ -71,7 +71,7 @@ export class Console {
       adapter.on('unread', ({ total }) => attention?.count(total)),
       adapter.on('conversation', ({ conversationId, agentId, formerAgentId }) => {
         if (agentId !== adapter.user?.id || formerAgentId === agentId) return;
-        notice(t('yours', { name: this.people.name(conversationId.slice(2)) }));
+        void this.people.findName(conversationId.slice(2)).then((name) => notice(t('yours', { name })));
       }),
       adapter.on('presence', ({ id, status }) => {
         if (id === adapter.user?.id && STATUSES.some((one) => one === status)) this.status.value = status;
@@ -199,7 +199,7 @@ export class Console {
   #read() {
     for (const pane of this.#panes) pane.update(this.lists.find(pane.id));
     const count = this.lists.mine.filter(({ agentId }) => agentId === this.adapter.user?.id).length;
-    fill(this.load, this.#capacity === null ? t('load_only', { count }) : t('load', { count, capacity: this.#capacity }));
+    fill(this.load, this.#capacity === null ? t('load_default', { count }) : t('load', { count, capacity: this.#capacity }));
   }
 
   // The agent

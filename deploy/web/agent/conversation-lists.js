@@ -1,6 +1,7 @@
 import { el, fill, unseen } from '../shared/dom.js';
 import { duration, shortTime } from '../shared/i18n.js';
 import { summary } from '../shared/message-view.js';
+import { QueueTimes } from '../shared/queue-times.js';
 
 /**
  * @typedef {import('../services/enterprise-adapter').Conversation} Conversation
@@ -43,6 +44,7 @@ export class ConversationLists {
   constructor(parts) {
     this.parts = parts;
     const { adapter, t, people } = parts;
+    this.times = new QueueTimes((id) => adapter.getRouting(id));
     const section = (/** @type {string} */ name, /** @type {string} */ title) => {
       const heading = el('h2', { id: `list-${name}` }, title);
       const list = el('ul', { class: 'conversations', 'aria-labelledby': `list-${name}` });
@@ -99,7 +101,8 @@ export class ConversationLists {
       ]);
       const own = adapter.user?.id;
       this.mine = mine.conversations.filter((one) => one.agentId === own || one.customerId === null || one.unread > 0);
-      this.queue = queue.conversations.sort((a, b) => a.updatedAt.localeCompare(b.updatedAt));
+      await this.times.learn(queue.conversations.map(({ id }) => id));
+      this.queue = queue.conversations.sort((a, b) => this.#waitsSince(a) - this.#waitsSince(b));
       const shown = new Set([...this.mine, ...this.queue].map(({ id }) => id));
       this.others = others.conversations.filter(({ id }) => !shown.has(id));
       this.show();
@@ -109,6 +112,11 @@ export class ConversationLists {
     } finally {
       this.#isReading = false;
     }
+  }
+
+  /** @param {Conversation} conversation */
+  #waitsSince({ id, updatedAt }) {
+    return this.times.since(id) ?? Date.parse(updatedAt);
   }
 
   show() {
@@ -147,7 +155,7 @@ export class ConversationLists {
       el('span', { class: `dot ${status}` }), unseen(t(status)),
       el('span', { class: 'who' }, people.name(who)),
       el('span', { class: 'when small muted' }, state === 'queued'
-        ? t('waits', { time: duration((Date.now() - Date.parse(updatedAt)) / 1000) }) : shortTime(updatedAt)),
+        ? t('waits', { time: duration((Date.now() - this.#waitsSince(conversation)) / 1000) }) : shortTime(updatedAt)),
       el('span', { class: 'preview small muted' }, preview ?? ''),
       unread > 0 && el('span', { class: 'badge' }, el('span', { 'aria-hidden': 'true' }, unread > 99 ? '99+' : unread), unseen(t('unread', { count: unread })))),
       state === 'queued' && el('button', { type: 'button', class: 'take', 'data-id': `take ${id}`, 'aria-label': `${t('take')}: ${people.name(who)}`, onclick: () => onTake(id) }, t('take')));

@@ -53,6 +53,16 @@ export class People {
   }
 
   /**
+   * The name, once it is known.
+   *
+   * @param {string} id
+   */
+  async findName(id) {
+    if (!this.#known.has(id)) await this.#ask(id);
+    return this.name(id);
+  }
+
+  /**
    * Calls back when more, or something else, is known of somebody.
    *
    * @param {(id: string) => void} listener
