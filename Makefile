@@ -1,7 +1,7 @@
 # `make run` and `make test` are all that a fresh machine needs; `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit-test simulation end-to-end-test soak build install uninstall check format clean
+.PHONY: help run test unit-test web-test simulation end-to-end-test soak build install uninstall check format clean
 
 SWIFT ?= swift
 export BIN_DIR PREFIX DESTDIR SYSCONFDIR LOCALSTATEDIR
@@ -26,6 +26,7 @@ run: ## install what is missing, build, start everything on PORT (6006); Ctrl-C 
 test: ## every test: install what is missing, unit tests, then the built binaries end to end
 	@deploy/install test
 	@$(MAKE) --no-print-directory unit-test
+	@$(MAKE) --no-print-directory web-test
 	@$(MAKE) --no-print-directory simulation
 	@$(MAKE) --no-print-directory end-to-end-test
 	@echo "make test: all tests passed"
@@ -36,6 +37,10 @@ unit-test: ## the Swift tests alone, those of stores over SQLite and over Redis
 	set -e; TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
 	    $(SWIFT) test --skip-build --no-parallel; \
 	    STORE_ENGINE=redis $(SWIFT) test --skip-build --no-parallel $(addprefix --filter ,$(REDIS_SUITES))
+
+web-test: ## the web client's types, and its rules without a browser (SEED=…)
+	tsc -p deploy/web/services
+	node --test Tests/WebTests
 
 end-to-end-test: build $(VENV)/ready ## the built binaries behind real nginx, driven by foreign clients (ARGS=…)
 	BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \

@@ -14,7 +14,7 @@ export function seeded(seed) {
 /** Runs a property many times; the seed of a failure is in its message. @param {number} times @param {(random: () => number) => unknown} property */
 export async function forSeeds(times, property) {
   const given = process.env.SEED;
-  const first = given === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(given);
+  const first = given === undefined ? crypto.getRandomValues(new Uint32Array(1))[0] : Number(given);
   for (let count = 0; count < (given === undefined ? times : 1); count += 1) {
     try {
       await property(seeded(first + count));

@@ -38,9 +38,7 @@ export class Account {
   /** @param {AccountParts} parts */
   static async open(parts) {
     const account = new Account(parts, await openDatabase(parts.name));
-    await account.conversations.load().catch(account.#report);
-    await account.outbox.load();
-    for (const conversation of account.conversations.known.values()) account.inbox.count(conversation);
+    await account.load();
     return account;
   }
 
@@ -100,6 +98,15 @@ export class Account {
       onRefused: (record, error) => this.#refused(record, error),
       onError: this.#report,
     });
+  }
+
+  /** Takes up what earlier pages have left. */
+  async load() {
+    await this.conversations.load().catch(this.#report);
+    await this.outbox.load();
+    // What other tabs have ended while it was read.
+    for (const clientId of this.inbox.settled) this.outbox.records.delete(clientId);
+    for (const conversation of this.conversations.known.values()) this.inbox.count(conversation);
   }
 
   // The connection
@@ -388,9 +395,18 @@ export class Account {
     if (began !== undefined) this.parts.onAckTime(performance.now() - began);
     const entry = acknowledgedEntry(record, ack, this.user.id, contentType(record.type));
     this.inbox.own(entry);
-    this.tabs.tell({ what: 'acknowledged', entry });
     this.#sent(record.clientId, entry);
+    await this.#settled(record, entry);
+  }
+
+  /**
+   * @param {OutboxRecord} record
+   * @param {Entry} entry
+   */
+  async #settled(record, entry) {
     await this.outbox.remove(record).catch(this.#report);
+    // After it was removed: a tab that is just being opened has either not read it, or hears this.
+    this.tabs.tell({ what: 'acknowledged', entry });
     this.parts.emit('outbox', this.outbox.counts());
   }
 
@@ -404,7 +420,7 @@ export class Account {
     const record = this.outbox.records.get(clientId);
     if (!record) return false;
     this.#sent(clientId, entry);
-    void this.outbox.remove(record).catch(this.#report).then(() => this.parts.emit('outbox', this.outbox.counts()));
+    void this.#settled(record, entry);
     return true;
   }
 
@@ -472,6 +488,7 @@ export class Account {
         this.#failedHere(message.record, AdapterError.fromJSON(message.record.error));
         break;
       case 'discarded':
+        this.inbox.settle(message.clientId);
         if (this.outbox.records.delete(message.clientId)) this.#discarded(message.clientId, message.conversationId);
         break;
     }
