@@ -40,6 +40,7 @@ unit-test: ## the Swift tests alone, those of stores over SQLite and over Redis
 
 web-test: ## the web client's types, and its rules without a browser (SEED=…)
 	tsc -p deploy/web/services
+	tsc -p deploy/web
 	node --test Tests/WebTests
 
 end-to-end-test: build $(VENV)/ready ## the built binaries behind real nginx, driven by foreign clients (ARGS=…)
