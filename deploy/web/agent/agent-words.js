@@ -3,6 +3,10 @@ import { CHAT_WORDS } from '../shared/chat-words.js';
 /** What the agent console says. */
 export const AGENT_WORDS = /** @type {const} */ ({
   ...CHAT_WORDS,
+  assigned_agent: ['{agent} serves this customer ({reason}).', '{agent} 接待此客户（{reason}）。'],
+  transferred_agent: ['Passed on from {former} to {agent} ({reason}).', '已从 {former} 转接给 {agent}（{reason}）。'],
+  requeued_agent: ['Back in the queue ({reason}).', '已回到队列（{reason}）。'],
+  closed_agent: ['Closed.', '会话已关闭。'],
   title: ['Agent console', '客服工作台'],
   user_name: ['User name', '用户名'],
   password: ['Password', '密码'],
@@ -72,4 +76,18 @@ export const AGENT_WORDS = /** @type {const} */ ({
   state_open_own: ['you serve this customer', '由您接待'],
   state_closed: ['closed', '已关闭'],
   yours: ['{name} is with you now.', '{name} 已接入。'],
+  // Reasons of the routing, as PROTOCOL.md has them.
+  named_agent: ['asked for by name', '客户指定'],
+  last_agent: ['served before', '上次接待'],
+  least_loaded: ['has the most room', '负载最低'],
+  agent_took: ['took it', '主动接入'],
+  agent_wrote: ['wrote first', '主动联系'],
+  assigned_by: ['assigned', '人工分配'],
+  transferred_by: ['passed on', '人工转接'],
+  returned_to_queue: ['returned to the queue', '退回队列'],
+  agent_lost: ['the agent was lost', '客服掉线'],
+  no_response: ['no answer in time', '超时未回复'],
+  no_agent: ['nobody is there', '无客服在线'],
+  all_busy: ['all are busy', '客服均忙'],
+  closed_by: ['closed', '人工关闭'],
 });

@@ -2,7 +2,7 @@ import { openDialog } from '../shared/dialog.js';
 import { el, fill } from '../shared/dom.js';
 import { memory } from '../shared/memory.js';
 
-/** @typedef {import('../shared/attachment-view.js').Translate} Translate */
+/** @typedef {import('../shared/message-view.js').Translate} Translate */
 
 const KEY = 'agent.replies';
 const REPLIES_MAX = 100;

@@ -6,7 +6,7 @@ import { QueueTimes } from '../shared/queue-times.js';
 /**
  * @typedef {import('../services/enterprise-adapter').Conversation} Conversation
  * @typedef {import('../services/enterprise-adapter').EnterpriseAdapter} EnterpriseAdapter
- * @typedef {import('../shared/attachment-view.js').Translate} Translate
+ * @typedef {import('../shared/message-view.js').Translate} Translate
  * @typedef {import('../shared/people.js').People} People
  */
 

@@ -13,7 +13,7 @@ import { Search } from './search.js';
  * @typedef {import('../services/enterprise-adapter').Conversation} Conversation
  * @typedef {import('../services/enterprise-adapter').EnterpriseAdapter} EnterpriseAdapter
  * @typedef {import('../services/enterprise-adapter').OnlineUser} OnlineUser
- * @typedef {import('../shared/attachment-view.js').Translate} Translate
+ * @typedef {import('../shared/message-view.js').Translate} Translate
  * @typedef {import('../shared/people.js').People} People
  */
 

@@ -5,7 +5,7 @@ import { problemText } from '../shared/problems.js';
 /**
  * @typedef {import('../services/enterprise-adapter').EnterpriseAdapter} EnterpriseAdapter
  * @typedef {import('../services/enterprise-adapter').Message} Message
- * @typedef {import('../shared/attachment-view.js').Translate} Translate
+ * @typedef {import('../shared/message-view.js').Translate} Translate
  */
 
 const PAGE = 200;

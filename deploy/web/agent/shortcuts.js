@@ -1,7 +1,7 @@
 import { openDialog } from '../shared/dialog.js';
 import { el } from '../shared/dom.js';
 
-/** @typedef {import('../shared/attachment-view.js').Translate} Translate */
+/** @typedef {import('../shared/message-view.js').Translate} Translate */
 
 /**
  * Which key, with Alt, does what; all with a modifier, so that no text field loses a letter.

@@ -1,28 +1,15 @@
 import { openDialog } from './dialog.js';
 import { el, icon, ICONS } from './dom.js';
 import { fileSize } from './i18n.js';
+import { shownSize } from './message-view.js';
 import { notice } from './notices.js';
 import { problemText } from './problems.js';
 
 /**
  * @typedef {import('../services/enterprise-adapter').Attachment} Attachment
  * @typedef {import('../services/enterprise-adapter').EnterpriseAdapter} EnterpriseAdapter
- * @typedef {(key: any, values?: Record<string, string | number>) => string} Translate
+ * @typedef {import('./message-view.js').Translate} Translate
  */
-
-/** The box, in pixels, that pictures and films are fitted into. */
-const BOX = { width: 280, height: 300 };
-
-/**
- * The size at which something is shown, never larger than it is.
- *
- * @param {{width?: number, height?: number}} file
- */
-export function shownSize({ width, height }) {
-  if (!width || !height) return { width: 200, height: 150 };
-  const scale = Math.min(1, BOX.width / width, BOX.height / height);
-  return { width: Math.max(24, Math.round(width * scale)), height: Math.max(24, Math.round(height * scale)) };
-}
 
 /**
  * Calls back once somebody may soon see the element.

@@ -1,10 +1,9 @@
 import { ICONS, el, fill, icon, iconButton } from './dom.js';
-import { fileSize } from './i18n.js';
 import { problemText } from './problems.js';
 
 /**
  * @typedef {import('../services/enterprise-adapter').EnterpriseAdapter} EnterpriseAdapter
- * @typedef {import('./attachment-view.js').Translate} Translate
+ * @typedef {import('./message-view.js').Translate} Translate
  */
 
 /** The count of what is left is shown from here on. */
@@ -14,6 +13,8 @@ const CHARACTERS_MAX = 10_000;
 /** Where messages are written and files are chosen, dropped or pasted. */
 export class Composer {
   #charactersMax = CHARACTERS_MAX;
+  /** @type {Promise<import('./upload-tray.js').UploadTray> | null} */
+  #tray = null;
 
   /**
    * @param {object} parts
@@ -154,50 +155,14 @@ export class Composer {
    * @param {Iterable<File> | null | undefined} files
    */
   addFiles(files) {
-    for (const file of files ?? []) this.#addFile(file);
+    // A picker's list is emptied with it.
+    const chosen = [...files ?? []];
     this.input.focus();
-  }
-
-  /** @param {File} file */
-  #addFile(file) {
-    const { adapter, t, receiver } = this.parts;
-    const { name } = file;
-    const preview = file.type.startsWith('image/') ? URL.createObjectURL(file) : null;
-    const bar = el('progress', { max: '100', value: '0', 'aria-label': t('uploading', { name, percent: 0 }) });
-    const said = el('span', { class: 'small muted' }, fileSize(file.size));
-    const buttons = el('span', { class: 'tray-buttons' });
-    const item = el('li', {},
-      preview ? el('img', { src: preview, alt: '', width: '44', height: '44' }) : el('span', { class: 'tray-icon' }, icon(ICONS.file)),
-      el('span', { class: 'tray-text' }, el('span', { class: 'file-name' }, name), said, bar), buttons);
-    this.tray.append(item);
-    const remove = () => {
-      if (preview) URL.revokeObjectURL(preview);
-      item.remove();
-    };
-    const upload = async () => {
-      const aborting = new AbortController();
-      bar.hidden = false;
-      item.classList.remove('failed');
-      fill(buttons, iconButton(ICONS.close, t('cancel_upload', { name }), () => aborting.abort()));
-      try {
-        const attachment = await adapter.uploadFile(file, (percent) => {
-          bar.value = percent;
-          bar.setAttribute('aria-label', t('uploading', { name, percent }));
-          fill(said, `${percent} %`);
-        }, { signal: aborting.signal });
-        adapter.sendMessage(attachment.name, receiver, attachment.type, { attachment })
-          .catch((error) => error.code === 'invalid_argument' && fill(this.problem, problemText(error)));
-        remove();
-      } catch (error) {
-        if (/** @type {any} */ (error).code === 'aborted') return remove();
-        bar.hidden = true;
-        item.classList.add('failed');
-        fill(said, problemText(error, { name }));
-        fill(buttons,
-          el('button', { type: 'button', class: 'plain', 'aria-label': t('retry_upload', { name }), onclick: () => void upload() }, t('retry')),
-          iconButton(ICONS.close, t('remove_upload', { name }), remove));
-      }
-    };
-    void upload();
+    // Few conversations have files: what uploads them comes with the first.
+    this.#tray ??= import('./upload-tray.js').then(({ UploadTray }) => new UploadTray(this.parts, this.tray, this.problem));
+    this.#tray.then((tray) => chosen.forEach((file) => tray.add(file)), () => {
+      this.#tray = null;
+      fill(this.problem, problemText({ code: 'network' }));
+    });
   }
 }

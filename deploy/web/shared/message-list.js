@@ -8,7 +8,7 @@ import { problemText } from './problems.js';
  * @typedef {import('../services/enterprise-adapter').EnterpriseAdapter} EnterpriseAdapter
  * @typedef {import('../services/enterprise-adapter').Message} Message
  * @typedef {import('./people.js').People} People
- * @typedef {import('./attachment-view.js').Translate} Translate
+ * @typedef {import('./message-view.js').Translate} Translate
  * @typedef {{message: Message, node: HTMLElement, number: number}} Item
  */
 
@@ -235,8 +235,8 @@ export class MessageList {
     const node = messageView(item.message, this.viewParts);
     const hadFocus = item.node.contains(document.activeElement);
     // A picture that is there already does not blink.
-    const picture = item.node.querySelector('.picture-button, .player');
-    if (picture && !item.message.recalled) node.querySelector('.picture-button, .player')?.replaceWith(picture);
+    const file = item.node.querySelector('.attachment');
+    if (file) node.querySelector('.attachment')?.replaceWith(file);
     item.node.replaceWith(node);
     item.node = node;
     this.#dress(this.#order.indexOf(item));

@@ -1,12 +1,12 @@
-import { attachmentView } from './attachment-view.js';
-import { append, el, unseen } from './dom.js';
+import { append, el, fill, unseen } from './dom.js';
 import { clockTime, dateTime } from './i18n.js';
 import { problemText } from './problems.js';
 
 /**
  * @typedef {import('../services/enterprise-adapter').EnterpriseAdapter} EnterpriseAdapter
  * @typedef {import('../services/enterprise-adapter').Message} Message
- * @typedef {import('./attachment-view.js').Translate} Translate
+ * @typedef {import('../services/enterprise-adapter').Attachment} Attachment
+ * @typedef {(key: any, values?: Record<string, string | number>) => string} Translate
  */
 
 /** How long an own message can be taken back, in milliseconds: the server's rule, less what the way there takes. */
@@ -52,13 +52,43 @@ export function messageView(message, parts) {
   } else {
     if (message.file) {
       view.classList.add(`has-${message.file.type}`);
-      append(bubble, attachmentView(parts.adapter, message.file, t));
+      append(bubble, attachment(parts.adapter, message.file, t));
     }
     // The guide's clients send a file with its name as the text.
     if (message.content && message.content !== message.file?.name) append(bubble, text(message.content));
   }
   view.append(bubble, footer(message, parts));
   return view;
+}
+
+/** The box, in pixels, that pictures and films are fitted into. */
+const BOX = { width: 280, height: 300 };
+
+/**
+ * The size at which a picture is shown, never larger than it is.
+ *
+ * @param {{width?: number, height?: number}} file
+ */
+export function shownSize({ width, height }) {
+  if (!width || !height) return { width: 200, height: 150 };
+  const scale = Math.min(1, BOX.width / width, BOX.height / height);
+  return { width: Math.max(24, Math.round(width * scale)), height: Math.max(24, Math.round(height * scale)) };
+}
+
+/**
+ * A message's file. What shows it comes with the first one; the room for it is there at once.
+ *
+ * @param {EnterpriseAdapter} adapter
+ * @param {Attachment} file
+ * @param {Translate} t
+ */
+function attachment(adapter, file, t) {
+  const place = el('div', { class: 'attachment' });
+  if (file.type === 'image') append(place, el('img', { ...shownSize(file), alt: file.name, class: 'picture' }));
+  else append(place, el('span', { class: 'file-name' }, file.name));
+  const show = () => import('./attachment-view.js').then(({ attachmentView }) => fill(place, attachmentView(adapter, file, t)));
+  show().catch(() => addEventListener('online', () => void show().catch(() => {}), { once: true }));
+  return place;
 }
 
 /**
