@@ -8,13 +8,14 @@ from PIL import Image
 
 from accounts import Accounts
 from browser import Site
-from pages import chromium
+from pages import chromium, chromium_options
 from people import NARROW, visitors
 from routing import Floor
 from stack import stack_with
 from waiting import until
 
 SHOP = "shop.test"
+ARGUMENTS = ["--host-resolver-rules=MAP *.test 127.0.0.1"]
 CORPUS = [
     "<script>alert(1)</script>", "<img src=x onerror=alert(2)>", "<svg/onload=alert(3)>", "\"><script>alert(4)</script>",
     "javascript:alert(5)", "<a href=\"javascript:alert(6)\">x</a>", "<iframe srcdoc='<script>alert(7)</script>'></iframe>",
@@ -32,7 +33,7 @@ def stack():
 
 @pytest.fixture(scope="module")
 def browser(stack):
-    with chromium("--host-resolver-rules=MAP *.test 127.0.0.1") as one:
+    with chromium(*ARGUMENTS) as one:
         yield one
 
 
@@ -295,22 +296,37 @@ def test_the_first_load_is_small_and_all_our_own(visitor):
     print(f"first load {sum(shown.values())} bytes, with the conversation {sum(static.values())}")
 
 
-def test_the_widget_in_somebody_else_s_page(stack, accounts, browser, visitor):
-    agent = visitor("agent")
-    agent.agent(accounts.create("Kefu"))
+@pytest.fixture
+def shop(stack):
+    """A page of another site with the chat in its corner."""
     site = Site()
     script = f'<script src="http://localhost:{stack.port}/widget.js" data-lang="en" async></script>'
     site.files["/"] = ("text/html", f"<!doctype html><title>shop</title><body><h1>A shop</h1>{script}".encode())
-    context = browser.new_context()
+    yield site
+    site.close()
+
+
+def shop_page(context):
+    """A page whose console is kept; the widget's inside, which is closed to its page, is open to the test."""
     page = context.new_page()
     problems = []
-    page.on("console", lambda message: message.type == "error" and problems.append(message.text))
+    page.on("console", lambda message: message.type in ("error", "warning") and problems.append(message.text))
     page.add_init_script("const make = Element.prototype.attachShadow; "
                          "Element.prototype.attachShadow = function () { return make.call(this, { mode: 'open' }); };")
+    return page, problems
+
+
+def test_the_widget_in_somebody_else_s_page(accounts, browser, visitor, shop, tmp_path):
+    agent = visitor("agent")
+    agent.agent(accounts.create("Kefu"))
+    # An ordinary profile: Playwright's others are private windows, in which frames of other sites keep nothing.
+    context = browser.browser_type.launch_persistent_context(
+        tmp_path, **chromium_options(*ARGUMENTS)
+    )
+    page, problems = shop_page(context)
     try:
-        page.goto(site.origin(SHOP))
-        button = page.get_by_role("button", name="Open the support chat")
-        button.click()
+        page.goto(shop.origin(SHOP))
+        page.get_by_role("button", name="Open the support chat").click()
         frame = page.frame_locator("iframe")
         frame.locator("#guest button").click()
         frame.locator("textarea").fill("from the shop")
@@ -324,16 +340,32 @@ def test_the_widget_in_somebody_else_s_page(stack, accounts, browser, visitor):
         page.get_by_role("button", name="Open the support chat (1 unread)").wait_for()
         # It takes its conversation up again.
         page.reload()
-        page.get_by_role("button", name="Open the support chat").click()
-        page.frame_locator("iframe").locator(".bubble", has_text="are you there?").wait_for()
+        page.get_by_role("button", name="Open the support chat (1 unread)").click()
+        frame.locator(".bubble", has_text="are you there?").wait_for()
+        page.get_by_role("button", name="Close the support chat", exact=True).wait_for()
         assert problems == []
-        # Nobody else may.
-        page.goto(site.origin("evil.test"))
-        page.get_by_role("button", name="Open the support chat").click()
-        until(lambda: any("frame-ancestors" in problem for problem in problems), "the frame is refused")
     finally:
         context.close()
-        site.close()
+
+
+def test_the_widget_where_it_may_keep_nothing(browser, shop):
+    context = browser.new_context()
+    page, problems = shop_page(context)
+    try:
+        page.goto(shop.origin(SHOP))
+        page.get_by_role("button", name="Open the support chat").click()
+        frame = page.frame_locator("iframe")
+        frame.locator("#guest button").click()
+        frame.locator("textarea").fill("from a private window")
+        frame.locator("textarea").press("Enter")
+        frame.locator(".own .marks").wait_for()
+        assert problems == []
+        # On a page that is not named nobody may.
+        page.goto(shop.origin("evil.test"))
+        page.get_by_role("button", name="Open the support chat").click()
+        until(lambda: (page.title(), any("frame-ancestors" in problem for problem in problems))[1], "the frame is refused")
+    finally:
+        context.close()
 
 
 def test_an_administrator_keeps_the_accounts(stack, accounts, visitor):

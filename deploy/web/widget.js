@@ -63,6 +63,7 @@
 
   /** @type {HTMLIFrameElement | null} */
   let frame = null;
+  let isLoaded = false;
   let unread = 0;
   const isOpen = () => frame !== null && !frame.hidden;
 
@@ -82,9 +83,13 @@
     frame.allow = 'autoplay; clipboard-write';
     frame.hidden = isHidden;
     root.prepend(frame);
-    frame.addEventListener('load', () => isOpen() && opened());
+    frame.addEventListener('load', () => {
+      isLoaded = true;
+      opened();
+    });
   };
-  const opened = () => frame?.contentWindow?.postMessage({ supportChat: 'opened' }, origin);
+  // So that it takes the focus to where one writes.
+  const opened = () => isOpen() && isLoaded && frame?.contentWindow?.postMessage({ supportChat: 'opened' }, origin);
 
   const open = () => {
     try {

@@ -1,7 +1,9 @@
 import { el } from './dom.js';
 
 /** How long a notice is shown, in milliseconds. */
-const SHOWN_MS = 7000;
+const SHOWN_MS = 6000;
+/** More than these would be in the way. */
+const TOASTS_MAX = 2;
 
 const toasts = el('div', { class: 'toasts', role: 'status' });
 const spoken = el('div', { class: 'unseen', role: 'status' });
@@ -15,6 +17,7 @@ document.body.append(toasts, spoken);
 export function notice(text) {
   const toast = el('div', { class: 'toast' }, text);
   toasts.append(toast);
+  while (toasts.childElementCount > TOASTS_MAX) toasts.firstElementChild?.remove();
   setTimeout(() => toast.remove(), SHOWN_MS);
 }
 
