@@ -122,7 +122,7 @@ def visitors(stack, browser):
     try:
         yield make
         for one in made:
-            assert (one.problems, one.foreign, one.dialogs) == ([], [], []), one.name
+            assert (one.problems, one.foreign, one.dialogs) == ([], [], []), (one.name, one.problems, one.foreign)
     finally:
         for one in made:
             with contextlib.suppress(Exception):

@@ -83,7 +83,7 @@ class Look:
         """Checks what is shown now."""
         visitor.picture(f"{name}-{self.label}")
         page = visitor.page
-        results = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        results = Axe().run(page, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
         self.found += [
             f"{name}: {one['impact']} {one['id']}: {node['html'][:200]}"
             for one in results if one["impact"] in ("serious", "critical") for node in one["nodes"]

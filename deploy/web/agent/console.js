@@ -58,6 +58,7 @@ export class Console {
         this.lists.element),
       this.panes);
     this.#listen();
+    attention.count(adapter.getUnread());
     this.lists.refresh();
     void this.#readSelf();
   }

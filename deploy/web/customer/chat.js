@@ -84,6 +84,8 @@ async function show(events) {
     events.onLeft();
     if (reason === 'session_ended') fill(byId('start-problem'), problemText({ code: 'session_ended' }));
   }));
+  // What earlier visits have left unread was told before anybody listened.
+  count(adapter.getUnread());
   await list.open();
   if (document.hasFocus()) composer.focus();
 }
