@@ -8,24 +8,18 @@ from playwright.sync_api import sync_playwright
 
 from waiting import until
 
-
-def chromium_options(*arguments):
-    """How Playwright is to start Debian's Chromium, without a window."""
-    return {
-        "executable_path": shutil.which("chromium"), "headless": True,
-        "args": [
-            "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server", *arguments,
-            # The stack runs on this machine; as root Chromium does not start with its sandbox.
-            *(["--no-sandbox"] if os.geteuid() == 0 else []),
-        ],
-    }
-
-
 @contextlib.contextmanager
 def chromium(*arguments):
     """Debian's Chromium without a window."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**chromium_options(*arguments))
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), headless=True,
+            args=[
+                "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server", *arguments,
+                # The stack runs on this machine; as root Chromium does not start with its sandbox.
+                *(["--no-sandbox"] if os.geteuid() == 0 else []),
+            ],
+        )
         try:
             yield browser
         finally:
@@ -56,7 +50,8 @@ class Tab:
                 const { EnterpriseAdapter } = await import('/services/enterprise-adapter.js');
                 window.adapter = EnterpriseAdapter.getInstance(config);
                 window.told = [];
-                for (const event of events) adapter.on(event, (data) => told.push([event, JSON.parse(JSON.stringify(data))]));
+                const plain = (data) => JSON.parse(JSON.stringify(data));
+                for (const event of events) adapter.on(event, (data) => told.push([event, plain(data)]));
             }""",
             [self.config, self.EVENTS],
         )
@@ -115,7 +110,7 @@ class Tab:
 
 @contextlib.contextmanager
 def tabs_of(stack, browser):
-    """Opens pages with an adapter, each in a context, which stands for a person's browser; looks after errors in them."""
+    """Opens pages with an adapter, each in a context (a person's browser), and asserts that none had an error."""
     opened, contexts = [], []
 
     def make(context=None, origin=None, **config):

@@ -3,7 +3,7 @@
  *
  * `data-lang` (`en`, `zh`) and `data-side` (`left`, `right`) of the tag are optional. The conversation is a frame of the
  * server's own origin, which has to allow this page to frame it; the page and the frame tell each other no more than
- * "open", "close" and the number of unread messages.
+ * "open", "close" and the number of unread messages, and where a frame may keep nothing, the session that it begins.
  */
 (() => {
   const script = /** @type {HTMLScriptElement | null} */ (document.currentScript);
@@ -91,12 +91,25 @@
   // So that it takes the focus to where one writes.
   const opened = () => isOpen() && isLoaded && frame?.contentWindow?.postMessage({ supportChat: 'opened' }, origin);
 
-  const open = () => {
+  // Where the browser lets a frame keep nothing, this page keeps the frame's session for it, here.
+  const kept = () => {
     try {
-      localStorage.setItem(USED, 'yes');
+      return JSON.parse(localStorage.getItem(USED) ?? '{}');
     } catch {
-      // This page keeps nothing: the frame then comes when it is asked for.
+      return {};
     }
+  };
+  /** @param {string} text */
+  const keep = (text) => {
+    try {
+      localStorage.setItem(USED, text);
+    } catch {
+      // This page keeps nothing either: the frame then comes when it is asked for.
+    }
+  };
+
+  const open = () => {
+    keep(JSON.stringify(kept()));
     if (frame) frame.hidden = false;
     else makeFrame(false);
     label();
@@ -116,6 +129,8 @@
   addEventListener('message', ({ source, origin: from, data }) => {
     if (!frame || source !== frame.contentWindow || from !== origin) return;
     if (data?.supportChat === 'close') close();
+    if (data?.supportChat === 'storage') frame.contentWindow?.postMessage({ supportChat: 'kept', items: kept() }, origin);
+    if (data?.supportChat === 'keep') keep(JSON.stringify(data.items));
     if (data?.supportChat === 'unread') {
       unread = Number(data.unread) || 0;
       label();
