@@ -34,7 +34,8 @@
       border-radius: 11px; background: #b3261e; color: #fff; font: 700 12px/22px system-ui, sans-serif; text-align: center;
     }
     iframe {
-      display: block; width: min(380px, calc(100vw - 32px)); height: min(600px, calc(100dvh - 104px)); margin-bottom: 12px;
+      display: block; width: min(380px, calc(100vw - 32px)); height: min(600px,
+        calc(100dvh - 104px)); margin-bottom: 12px;
       border: 1px solid #7d8a86; border-radius: 16px; background: #fff; box-shadow: 0 8px 32px rgb(0 0 0 / 30%);
     }
     [hidden] { display: none; }
@@ -129,7 +130,8 @@
   addEventListener('message', ({ source, origin: from, data }) => {
     if (!frame || source !== frame.contentWindow || from !== origin) return;
     if (data?.supportChat === 'close') close();
-    if (data?.supportChat === 'storage') frame.contentWindow?.postMessage({ supportChat: 'kept', items: kept() }, origin);
+    if (data?.supportChat === 'storage') frame.contentWindow?.postMessage({ supportChat: 'kept', items: kept() },
+      origin);
     if (data?.supportChat === 'keep') keep(JSON.stringify(data.items));
     if (data?.supportChat === 'unread') {
       unread = Number(data.unread) || 0;

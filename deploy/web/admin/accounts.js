@@ -76,8 +76,10 @@ export class Accounts {
     return [
       id, user.user_name, t(user.user_type) + (user.is_admin ? ` · ${t('administrator')}` : ''),
       user.user_type === 'Kefu' ? user.capacity ?? '–' : '',
-      el('span', { class: user.disabled ? 'tag bad' : 'tag' }, t(user.disabled ? 'disabled' : 'active')), dateTime(user.created_at),
-      el('div', { class: 'row-actions' }, button(t('edit'), () => this.#openEdit(user)), button(t('reset_password'), () => this.#openReset(id)),
+      el('span', { class: user.disabled ? 'tag bad' : 'tag' },
+        t(user.disabled ? 'disabled' : 'active')), dateTime(user.created_at),
+      el('div', { class: 'row-actions' }, button(t('edit'), () => this.#openEdit(user)),
+        button(t('reset_password'), () => this.#openReset(id)),
         button(t('sessions'), () => openSessions(server, t, id))),
     ];
   }
@@ -94,7 +96,8 @@ export class Accounts {
     const { t } = this;
     const problem = el('p', { class: 'problem', role: 'alert' });
     const button = el('button', { class: 'primary' }, submit);
-    const dialog = openDialog(title, t('cancel'), el('form', { class: 'stack', onsubmit: async (/** @type {Event} */ event) => {
+    const dialog = openDialog(title, t('cancel'),
+      el('form', { class: 'stack', onsubmit: async (/** @type {Event} */ event) => {
       event.preventDefault();
       button.disabled = true;
       fill(problem);
@@ -131,12 +134,14 @@ export class Accounts {
 
   #openNew() {
     const { t, server } = this;
-    const id = el('input', { required: true, maxlength: '64', pattern: '[A-Za-z0-9_.\\-]+', autocapitalize: 'none', spellcheck: 'false', autocomplete: 'off' });
+    const id = el('input', { required: true, maxlength: '64', pattern: '[A-Za-z0-9_.\\-]+', autocapitalize: 'none',
+      spellcheck: 'false', autocomplete: 'off' });
     const password = el('input', { required: true, type: 'password', minlength: '8', autocomplete: 'new-password' });
     const { name, type, admin, capacity, showAgents, rows } = this.#fields();
     showAgents();
     this.#openForm(t('new_account'), t('create'), [
-      el('label', {}, t('user_id'), id), el('label', {}, t('password'), password, el('span', { class: 'hint' }, t('password_new_hint'))), ...rows,
+      el('label', {}, t('user_id'), id), el('label', {}, t('password'), password,
+        el('span', { class: 'hint' }, t('password_new_hint'))), ...rows,
     ], async () => {
       const isAgent = type.value === 'Kefu';
       await server.send('POST', '/api/users', {
@@ -169,7 +174,8 @@ export class Accounts {
         capacity: isAgent && capacity.value ? Number(capacity.value) : null,
       };
       const changed = Object.entries(now).filter(([member, value]) => value !== (user[member] ?? null));
-      if (changed.length) await server.send('PATCH', `/api/users/${encodeURIComponent(user.user_id)}`, Object.fromEntries(changed));
+      if (changed.length) await server.send('PATCH', `/api/users/${encodeURIComponent(user.user_id)}`,
+        Object.fromEntries(changed));
       return t('saved');
     });
   }

@@ -15,7 +15,8 @@ export class Audit {
   /** @param {import('./server.js').Server} server @param {Translate} t @param {HTMLElement} place */
   constructor(server, t, place) {
     const word = (/** @type {string} */ event) => (event === 'password_reset' ? t('password_reset_event') : EVENTS.includes(event) ? t(event) : event);
-    const event = el('select', {}, el('option', { value: '' }, t('all')), ...EVENTS.map((one) => el('option', { value: one }, word(one))));
+    const event = el('select', {}, el('option', { value: '' }, t('all')),
+      ...EVENTS.map((one) => el('option', { value: one }, word(one))));
     const actor = el('input', { maxlength: '64', autocapitalize: 'none', spellcheck: 'false' });
     const user = el('input', { maxlength: '64', autocapitalize: 'none', spellcheck: 'false' });
     const from = el('input', { type: 'datetime-local' });

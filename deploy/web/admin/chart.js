@@ -24,7 +24,8 @@ export class Chart {
     this.area = shape('path', { class: 'area' });
     this.line = shape('path', { class: 'line', 'vector-effect': 'non-scaling-stroke' });
     this.svg.append(this.area, this.line);
-    this.element = el('figure', { class: 'figure' }, el('figcaption', {}, parts.title), this.value, this.svg, this.note);
+    this.element = el('figure', { class: 'figure' }, el('figcaption', {}, parts.title), this.value, this.svg,
+      this.note);
   }
 
   /** @param {number} value @param {string} [note] beside the range */

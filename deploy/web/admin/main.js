@@ -20,7 +20,8 @@ function showSection() {
   const wanted = location.hash.slice(1);
   const [name, Section] = SECTIONS.find(([one]) => one === wanted) ?? SECTIONS[0];
   shown?.close();
-  fill(byId('sections'), ...SECTIONS.map(([one]) => el('a', { href: `#${one}`, 'aria-current': one === name ? 'page' : undefined }, t(one))));
+  fill(byId('sections'), ...SECTIONS.map(([one]) => el('a',
+    { href: `#${one}`, 'aria-current': one === name ? 'page' : undefined }, t(one))));
   document.title = `${t(name)} · ${t('title')}`;
   shown = new Section(server, t, byId('section'));
 }

@@ -32,7 +32,8 @@ export class Overview {
     this.t = t;
     this.times = new QueueTimes((id) => server.get(`/api/conversations/${id}/routing`, { limit: 1 }));
     const minutes = (SAMPLES_MAX * INTERVAL_MS) / 60_000;
-    const chart = (/** @type {string} */ title, format = (/** @type {number} */ value) => value.toLocaleString(locale)) => new Chart({
+    const chart = (/** @type {string} */ title,
+      format = (/** @type {number} */ value) => value.toLocaleString(locale)) => new Chart({
       title, format, samplesMax: SAMPLES_MAX,
       describe: (now, most) => t('chart', { title, now, most, minutes }),
       range: (most) => t('most', { most, minutes }),
@@ -49,7 +50,8 @@ export class Overview {
     fill(place, el('h2', { class: 'unseen' }, t('overview')), this.problem,
       el('div', { class: 'figures' }, ...Object.values(this.charts).map(({ element }) => element)),
       el('section', {}, el('h3', {}, t('agents')), el('div', { class: 'table-box' }, el('table', {},
-        el('thead', {}, el('tr', {}, ...['agent', 'status', 'conversations_open'].map((one) => el('th', { scope: 'col' }, t(one))))), this.agents))),
+        el('thead', {}, el('tr', {}, ...['agent', 'status',
+          'conversations_open'].map((one) => el('th', { scope: 'col' }, t(one))))), this.agents))),
       el('p', { class: 'hint' }, t('figures_note', { seconds: INTERVAL_MS / 1000, count: CONVERSATIONS_MAX })));
     void this.#loop();
   }
@@ -82,7 +84,8 @@ export class Overview {
     const agents = people.filter(({ user_type: type }) => type === 'Kefu');
     const count = (/** @type {string} */ status) => agents.filter((one) => one.status === status).length;
     this.charts.customers.add(people.length - agents.length);
-    this.charts.agents.add(agents.length, this.t('agents_by_status', { online: count('Online'), busy: count('Busy'), away: count('Away') }));
+    this.charts.agents.add(agents.length,
+      this.t('agents_by_status', { online: count('Online'), busy: count('Busy'), away: count('Away') }));
     const rate = this.#rate(recent.conversations);
     if (rate !== null) this.charts.rate.add(rate);
     this.charts.queue.add(queued.length);
@@ -98,7 +101,8 @@ export class Overview {
    * @param {any[]} conversations
    */
   #rate(conversations) {
-    const now = { at: performance.now(), heads: new Map(conversations.map((one) => [one.conversation_id, Number(one.head)])) };
+    const now = { at: performance.now(),
+      heads: new Map(conversations.map((one) => [one.conversation_id, Number(one.head)])) };
     const before = this.#before;
     this.#before = now;
     if (!before) return null;
@@ -116,8 +120,10 @@ export class Overview {
     const { t } = this;
     fill(this.agents, ...agents.map((one) => el('tr', {},
       el('td', { 'data-label': t('agent') }, `${one.user_name} (${one.user_id})`),
-      el('td', { 'data-label': t('status') }, el('span', {}, el('span', { class: `dot ${one.status}` }), ` ${t(one.status)}`)),
-      el('td', { 'data-label': t('conversations_open') }, open.filter(({ agent_id: id }) => id === one.user_id).length))),
+      el('td', { 'data-label': t('status') },
+        el('span', {}, el('span', { class: `dot ${one.status}` }), ` ${t(one.status)}`)),
+      el('td', { 'data-label': t('conversations_open') },
+        open.filter(({ agent_id: id }) => id === one.user_id).length))),
     !agents.length && el('tr', {}, el('td', { colspan: '3' }, t('none'))));
   }
 

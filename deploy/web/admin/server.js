@@ -30,7 +30,8 @@ export class Server {
     const answer = await this.#rest.json('POST', '/auth/login', { body: { username, password }, isPublic: true });
     const session = await Session.fromLogin(answer, this.#rest);
     if (!session.user.isAdmin) {
-      await this.#rest.json('POST', '/auth/logout', { body: { session_id: session.id }, isPublic: true }).catch(() => {});
+      await this.#rest.json('POST', '/auth/logout',
+        { body: { session_id: session.id }, isPublic: true }).catch(() => {});
       return false;
     }
     this.#session.set(session);

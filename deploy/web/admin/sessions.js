@@ -20,7 +20,8 @@ export function openSessions(server, t, id) {
     read: async () => ({ rows: (await server.get(path)).sessions, next: null }),
     cells: (one) => [
       dateTime(one.used_at), dateTime(one.created_at), dateTime(one.expires_at), one.remote_address ?? '–', one.user_agent ?? '–',
-      one.current ? t('this_one') : el('button', { type: 'button', class: 'plain', onclick: () => void end(`${path}/${encodeURIComponent(one.session)}`) }, t('end')),
+      one.current ? t('this_one') : el('button',
+        { type: 'button', class: 'plain', onclick: () => void end(`${path}/${encodeURIComponent(one.session)}`) }, t('end')),
     ],
   });
   /** @param {string} what */
@@ -35,6 +36,7 @@ export function openSessions(server, t, id) {
   };
   const isOwn = id === server.user?.id;
   openDialog(t('sessions_of', { id }), t('close'), table.element, el('div', { class: 'actions' },
-    el('button', { type: 'button', class: 'danger', onclick: () => void end(path + (isOwn ? '?except=current' : '')) }, t('end_all')))).classList.add('wide');
+    el('button', { type: 'button', class: 'danger', onclick: () => void end(path + (isOwn ? '?except=current' : '')) },
+      t('end_all')))).classList.add('wide');
   void table.reload();
 }

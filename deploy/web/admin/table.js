@@ -55,7 +55,8 @@ export class PagedTable {
       fill(this.state, !this.body.childElementCount && t('none'));
     } catch (error) {
       if (run === this.#run) {
-        fill(this.state, problemText(error), ' ', el('button', { type: 'button', class: 'plain', onclick: () => void this.#read(isFirst) }, t('retry')));
+        fill(this.state, problemText(error), ' ',
+          el('button', { type: 'button', class: 'plain', onclick: () => void this.#read(isFirst) }, t('retry')));
       }
     } finally {
       this.more.disabled = false;

@@ -32,7 +32,8 @@ function keep(replies) {
  */
 export function openCannedReplies(t, customer, onChosen) {
   const list = el('ul', { class: 'replies' });
-  const field = el('textarea', { rows: '2', maxlength: String(CHARACTERS_MAX), 'aria-label': t('new_reply'), placeholder: t('new_reply') });
+  const field = el('textarea', { rows: '2', maxlength: String(CHARACTERS_MAX), 'aria-label': t('new_reply'),
+    placeholder: t('new_reply') });
   const form = el('form', { class: 'stack', onsubmit: (/** @type {Event} */ event) => {
     event.preventDefault();
     const text = field.value.trim();

@@ -44,7 +44,8 @@ export class Console {
     this.lists = new ConversationLists({
       adapter, t, people: this.people, onOpen: (id) => this.open(id), onTake: (id) => void this.take(id), onRead: () => this.#read(),
     });
-    this.empty = el('div', { class: 'no-pane' }, el('p', {}, t('choose')), el('p', { class: 'small muted' }, t('choose_more')));
+    this.empty = el('div', { class: 'no-pane' }, el('p', {}, t('choose')),
+      el('p', { class: 'small muted' }, t('choose_more')));
     this.panes = el('div', { class: 'panes' }, this.empty);
     fill(place,
       el('aside', { class: 'side', 'aria-label': t('title') },
@@ -200,7 +201,8 @@ export class Console {
   #read() {
     for (const pane of this.#panes) pane.update(this.lists.find(pane.id));
     const count = this.lists.mine.filter(({ agentId }) => agentId === this.adapter.user?.id).length;
-    fill(this.load, this.#capacity === null ? t('load_default', { count }) : t('load', { count, capacity: this.#capacity }));
+    fill(this.load, this.#capacity === null ? t('load_default', { count }) : t('load',
+      { count, capacity: this.#capacity }));
   }
 
   // The agent

@@ -50,7 +50,8 @@ export class ConversationLists {
       const list = el('ul', { class: 'conversations', 'aria-labelledby': `list-${name}` });
       return { heading, list, title };
     };
-    this.views = { queue: section('queue', t('queue')), mine: section('mine', t('mine')), others: section('others', t('others')) };
+    this.views = { queue: section('queue', t('queue')), mine: section('mine', t('mine')),
+      others: section('others', t('others')) };
     this.details = el('details', { ontoggle: () => this.refresh() },
       el('summary', {}, this.views.others.heading), this.views.others.list);
     this.element = el('div', { class: 'lists' },
@@ -60,7 +61,8 @@ export class ConversationLists {
     const timer = setInterval(() => document.visibilityState === 'visible' && this.refresh(), QUEUE_INTERVAL_MS);
     this.#ends = [
       () => clearInterval(timer),
-      adapter.on('message', soon), adapter.on('messageUpdated', ({ seq }) => seq !== null && soon()), adapter.on('conversation', soon),
+      adapter.on('message', soon), adapter.on('messageUpdated',
+        ({ seq }) => seq !== null && soon()), adapter.on('conversation', soon),
       adapter.on('connected', soon), adapter.on('unread', () => this.show()),
       people.onChange(() => this.show()),
     ];
@@ -136,7 +138,8 @@ export class ConversationLists {
    * @param {string} nothing
    */
   #fill(view, conversations, nothing) {
-    fill(view.heading, view.title, conversations.length > 0 && el('span', { class: 'count' }, ` ${conversations.length}`));
+    fill(view.heading, view.title, conversations.length > 0 && el('span', { class: 'count' },
+      ` ${conversations.length}`));
     fill(view.list, ...(conversations.length ? conversations.map((one) => this.#item(one))
       : [el('li', { class: 'nothing muted small' }, nothing)]));
   }
@@ -148,16 +151,20 @@ export class ConversationLists {
     const who = customerId ?? id;
     const status = people.get(who)?.status ?? 'Offline';
     const unread = adapter.getUnread(id);
-    const preview = lastMessage && (lastMessage.recalled ? t('recalled') : summary(lastMessage, { adapter, t, nameOf: () => '', onRecall: () => {} }));
+    const preview = lastMessage && (lastMessage.recalled ? t('recalled') : summary(lastMessage,
+      { adapter, t, nameOf: () => '', onRecall: () => {} }));
     return el('li', { class: id === this.active ? 'active' : '' },
-      el('button', { type: 'button', class: 'conversation', 'data-id': id, 'aria-current': id === this.active ? 'true' : undefined,
+      el('button', { type: 'button', class: 'conversation', 'data-id': id,
+        'aria-current': id === this.active ? 'true' : undefined,
         onclick: () => onOpen(id) },
       el('span', { class: `dot ${status}` }), unseen(t(status)),
       el('span', { class: 'who' }, people.name(who)),
       el('span', { class: 'when small muted' }, state === 'queued'
         ? t('waits', { time: duration((Date.now() - this.#waitsSince(conversation)) / 1000) }) : shortTime(updatedAt)),
       el('span', { class: 'preview small muted' }, preview ?? ''),
-      unread > 0 && el('span', { class: 'badge' }, el('span', { 'aria-hidden': 'true' }, unread > 99 ? '99+' : unread), unseen(t('unread', { count: unread })))),
-      state === 'queued' && el('button', { type: 'button', class: 'take', 'data-id': `take ${id}`, 'aria-label': `${t('take')}: ${people.name(who)}`, onclick: () => onTake(id) }, t('take')));
+      unread > 0 && el('span', { class: 'badge' }, el('span', { 'aria-hidden': 'true' }, unread > 99 ? '99+' : unread),
+        unseen(t('unread', { count: unread })))),
+      state === 'queued' && el('button', { type: 'button', class: 'take', 'data-id': `take ${id}`,
+        'aria-label': `${t('take')}: ${people.name(who)}`, onclick: () => onTake(id) }, t('take')));
   }
 }

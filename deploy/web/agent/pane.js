@@ -53,9 +53,11 @@ export class Pane {
     this.list = new MessageList({ adapter, t, people, conversationId: id });
     this.composer = new Composer({ adapter, t, receiver: this.customer, dropArea: this.element });
     this.composer.element.querySelector('.composer-line')?.prepend(
-      el('button', { type: 'button', class: 'icon-button replies-button', 'aria-label': t('replies'), title: t('replies'), onclick: () => this.openReplies() }, '⚡'),
+      el('button', { type: 'button', class: 'icon-button replies-button', 'aria-label': t('replies'),
+        title: t('replies'), onclick: () => this.openReplies() }, '⚡'),
     );
-    this.search = new Search({ adapter, t, conversationId: id, nameOf: (one) => people.name(one), onChosen: (seq) => void this.list.goTo(seq) });
+    this.search = new Search({ adapter, t, conversationId: id, nameOf: (one) => people.name(one),
+      onChosen: (seq) => void this.list.goTo(seq) });
     this.element.append(
       el('header', { class: 'pane-head' },
         iconButton(ICONS.back, t('back'), onBack, { class: 'icon-button back' }),
@@ -124,9 +126,12 @@ export class Pane {
     if (this.buttons.dataset.key === key) return;
     this.buttons.dataset.key = key;
     fill(this.buttons,
-      isRouted && !isMine && el('button', { type: 'button', class: 'primary', onclick: () => void this.take() }, t('take')),
-      isRouted && now === 'open' && (isMine || adapter.user?.isAdmin) && el('button', { type: 'button', onclick: () => void this.openTransfer() }, t('transfer')),
-      isRouted && now === 'open' && (isMine || adapter.user?.isAdmin) && el('button', { type: 'button', onclick: () => this.openClose() }, t('close_conversation')));
+      isRouted && !isMine && el('button', { type: 'button', class: 'primary', onclick: () => void this.take() },
+        t('take')),
+      isRouted && now === 'open' && (isMine || adapter.user?.isAdmin) && el('button',
+        { type: 'button', onclick: () => void this.openTransfer() }, t('transfer')),
+      isRouted && now === 'open' && (isMine || adapter.user?.isAdmin) && el('button',
+        { type: 'button', onclick: () => this.openClose() }, t('close_conversation')));
   }
 
   #stateText() {
@@ -168,7 +173,8 @@ export class Pane {
       el('form', { class: 'stack', onsubmit: (/** @type {Event} */ event) => {
         event.preventDefault();
         dialog.close();
-        void this.#do(() => adapter.closeConversation(this.id, reason.value.trim() || undefined), t('closed_by_you', { name: this.customerName }));
+        void this.#do(() => adapter.closeConversation(this.id, reason.value.trim() || undefined),
+          t('closed_by_you', { name: this.customerName }));
       } }, el('label', {}, t('reason'), reason), el('div', { class: 'actions' },
         el('button', { type: 'button', onclick: () => dialog.close() }, t('cancel')),
         el('button', { class: 'primary' }, t('close_conversation')))));
@@ -188,7 +194,9 @@ export class Pane {
         event.preventDefault();
         dialog.close();
         const note = reason.value.trim() || undefined;
-        void this.#do(() => adapter.transferConversation(this.id, choice.value ? { agentId: choice.value, reason: note } : { queue: true, reason: note }), t('transferred_now'));
+        void this.#do(() => adapter.transferConversation(this.id,
+          choice.value ? { agentId: choice.value, reason: note } : { queue: true,
+          reason: note }), t('transferred_now'));
       } }, !others.length && el('p', { class: 'muted' }, t('nobody_else')),
       el('label', {}, t('to_whom'), choice), el('label', {}, t('reason'), reason), el('div', { class: 'actions' },
         el('button', { type: 'button', onclick: () => dialog.close() }, t('cancel')),
@@ -213,7 +221,8 @@ export class Pane {
     const { t, people } = this.parts;
     const agent = people.name(agentId ?? null);
     const what = kind === 'transferred' && !agentId ? t('decision_requeued') : t(`decision_${kind}`, { agent });
-    return el('li', {}, el('strong', {}, what), ` · ${reasonText(String(reason), t)}`, by && ` · ${t('decision_by', { agent: people.name(by) })}`,
+    return el('li', {}, el('strong', {}, what), ` · ${reasonText(String(reason), t)}`,
+      by && ` · ${t('decision_by', { agent: people.name(by) })}`,
       note && el('q', { class: 'note' }, note), el('span', { class: 'small muted' }, dateTime(at)));
   }
 }

@@ -34,14 +34,16 @@ export class Search {
   constructor(parts) {
     this.parts = parts;
     const { t } = parts;
-    this.input = el('input', { type: 'search', 'aria-label': t('search_for'), placeholder: t('search_for'), onkeydown: (/** @type {KeyboardEvent} */ event) => {
+    this.input = el('input', { type: 'search', 'aria-label': t('search_for'), placeholder: t('search_for'),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
       if (event.key !== 'Escape') return;
       event.stopPropagation();
       this.toggle(false);
     } });
     this.state = el('p', { class: 'small muted', role: 'status' });
     this.results = el('ul', { class: 'results' });
-    this.element = el('form', { class: 'search', role: 'search', hidden: true, onsubmit: (/** @type {Event} */ event) => {
+    this.element = el('form', { class: 'search', role: 'search', hidden: true,
+      onsubmit: (/** @type {Event} */ event) => {
       event.preventDefault();
       void this.#search();
     } }, el('div', { class: 'search-line' }, this.input, el('button', {}, t('search'))), this.state, this.results);

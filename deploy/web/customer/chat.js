@@ -17,7 +17,8 @@ import { CUSTOMER_WORDS } from './customer-words.js';
  */
 
 const t = translator(CUSTOMER_WORDS);
-const adapter = EnterpriseAdapter.getInstance({ profile: 'customer', debug: new URLSearchParams(location.search).has('debug') });
+const adapter = EnterpriseAdapter.getInstance({ profile: 'customer',
+  debug: new URLSearchParams(location.search).has('debug') });
 
 /** @param {string} name @param {PageEvents} events */
 export async function asGuest(name, events) {
@@ -164,7 +165,8 @@ class Situation {
     const { state, agentId } = this.#conversation ?? { state: null, agentId: null };
     if (state === 'closed') return t('is_closed');
     if (agentId) {
-      return t('served_by', { agent: this.people.name(agentId), status: t(this.people.get(agentId)?.status ?? 'Offline') });
+      return t('served_by', { agent: this.people.name(agentId),
+        status: t(this.people.get(agentId)?.status ?? 'Offline') });
     }
     return state === 'queued' ? t('waiting') : t('write_to_us');
   }

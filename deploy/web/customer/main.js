@@ -82,7 +82,8 @@ byId('start').addEventListener('pointerover', () => void load().catch(() => {}),
 if (isEmbedded) {
   byId('tools').append(iconButton(ICONS.down, t('minimise'), () => parent.postMessage({ supportChat: 'close' }, '*')));
   addEventListener('keydown', (event) => {
-    if (event.key === 'Escape' && !document.querySelector('dialog[open]')) parent.postMessage({ supportChat: 'close' }, '*');
+    if (event.key === 'Escape' && !document.querySelector('dialog[open]')) parent.postMessage({ supportChat: 'close' },
+      '*');
   });
   addEventListener('message', ({ source, data }) => {
     if (source !== parent || data?.supportChat !== 'opened') return;

@@ -45,7 +45,8 @@ export function attachmentView(adapter, file, t) {
 /** @param {EnterpriseAdapter} adapter @param {Attachment} file @param {Translate} t */
 function picture(adapter, file, t) {
   const image = el('img', { ...shownSize(file), alt: file.name, class: 'picture', decoding: 'async' });
-  const button = el('button', { type: 'button', class: 'picture-button', 'aria-label': t('open_image', { name: file.name }),
+  const button = el('button', { type: 'button', class: 'picture-button',
+    'aria-label': t('open_image', { name: file.name }),
     onclick: () => void enlarge(adapter, file, t) }, image);
   let failed = 0;
   const load = () => void adapter.fileUrl(file).then((url) => (image.src = url), () => {});
@@ -69,7 +70,8 @@ async function enlarge(adapter, file, t) {
 
 /** @param {EnterpriseAdapter} adapter @param {Attachment} file */
 function player(adapter, file) {
-  const media = el(file.type === 'video' ? 'video' : 'audio', { controls: true, preload: 'none', 'aria-label': file.name,
+  const media = el(file.type === 'video' ? 'video' : 'audio',
+    { controls: true, preload: 'none', 'aria-label': file.name,
     class: 'player' });
   whenNear(media, () => void adapter.fileUrl(file).then((url) => (media.src = url), () => {}));
   return media;

@@ -36,7 +36,8 @@ export class Composer {
     this.count = el('p', { class: 'small muted', 'aria-live': 'polite' });
     this.problem = el('p', { class: 'problem', role: 'alert' });
     this.tray = el('ul', { class: 'tray' });
-    this.sendButton = el('button', { type: 'submit', class: 'primary send', 'aria-label': t('send'), title: t('send') }, icon(ICONS.send));
+    this.sendButton = el('button', { type: 'submit', class: 'primary send', 'aria-label': t('send'),
+      title: t('send') }, icon(ICONS.send));
     this.element = el('form', { class: 'composer', onsubmit: (/** @type {Event} */ event) => {
       event.preventDefault();
       this.#send();
@@ -88,7 +89,8 @@ export class Composer {
     const line = parseFloat(getComputedStyle(this.input).lineHeight) || 22;
     this.input.rows = Math.min(7, Math.max(1, Math.round((this.input.scrollHeight - 14) / line)));
     const left = this.#charactersMax - [...this.input.value].length;
-    fill(this.count, left < 0 ? t('too_long_by', { count: -left }) : left < LEFT_SHOWN && t('characters_left', { count: left }));
+    fill(this.count, left < 0 ? t('too_long_by', { count: -left }) : left < LEFT_SHOWN && t('characters_left',
+      { count: left }));
   }
 
   /** @param {KeyboardEvent} event */
@@ -159,7 +161,8 @@ export class Composer {
     const chosen = [...files ?? []];
     this.input.focus();
     // Few conversations have files: what uploads them comes with the first.
-    this.#tray ??= import('./upload-tray.js').then(({ UploadTray }) => new UploadTray(this.parts, this.tray, this.problem));
+    this.#tray ??= import('./upload-tray.js').then(({ UploadTray }) => new UploadTray(this.parts, this.tray,
+      this.problem));
     this.#tray.then((tray) => chosen.forEach((file) => tray.add(file)), () => {
       this.#tray = null;
       fill(this.problem, problemText({ code: 'network' }));

@@ -27,7 +27,8 @@ export function connectionBar(adapter, t) {
     const waiting = unsent ? ` · ${t('unsent', { count: unsent })}` : '';
     if (state === 'connecting') return fill(bar, t('reconnecting') + waiting);
     const why = state === 'waiting' ? 'offline' : closedBy === 'replaced' ? 'stopped_replaced' : 'stopped';
-    fill(bar, t(why) + waiting, ' ', el('button', { type: 'button', class: 'plain', onclick: () => adapter.connect() }, t('connect')));
+    fill(bar, t(why) + waiting, ' ', el('button', { type: 'button', class: 'plain', onclick: () => adapter.connect() },
+      t('connect')));
   };
   const changed = () => {
     if (state === 'connected' || !bar.hidden) {

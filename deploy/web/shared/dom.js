@@ -78,7 +78,8 @@ export function icon(path) {
  * @param {Properties} [properties]
  */
 export function iconButton(path, label, onclick, properties = {}) {
-  return el('button', { type: 'button', class: 'icon-button', 'aria-label': label, title: label, onclick, ...properties },
+  return el('button', { type: 'button', class: 'icon-button', 'aria-label': label, title: label, onclick,
+    ...properties },
     icon(path));
 }
 

@@ -6,7 +6,8 @@
  */
 
 /** The first of the browser's languages that the pages speak; `?lang=` of the address wins, for embedded pages. */
-export const language = chooseLanguage([new URLSearchParams(location.search).get('lang') ?? '', ...navigator.languages]);
+export const language = chooseLanguage([new URLSearchParams(location.search).get('lang') ?? '',
+  ...navigator.languages]);
 
 /** As the platform's formats name it. */
 export const locale = language === 'zh' ? 'zh-CN' : 'en-GB';

@@ -52,12 +52,14 @@ export class MessageList {
       adapter, t, nameOf: (/** @type {string | null | undefined} */ id) => people.name(id),
       onRecall: (/** @type {Message} */ message) => void adapter.recall(message).catch((error) => notice(problemText(error))),
     };
-    this.more = el('button', { type: 'button', class: 'more', hidden: true, onclick: () => void this.#older() }, t('earlier'));
+    this.more = el('button', { type: 'button', class: 'more', hidden: true, onclick: () => void this.#older() },
+      t('earlier'));
     this.state = el('p', { class: 'list-state muted' });
     this.list = el('ol', { class: 'entries' });
     this.typing = el('p', { class: 'typing small muted' });
     // New messages are said by `announce`, so that a page of history is not read out.
-    this.scroller = el('div', { class: 'scroller', role: 'log', 'aria-live': 'off', 'aria-label': t('messages'), tabindex: '0',
+    this.scroller = el('div', { class: 'scroller', role: 'log', 'aria-live': 'off', 'aria-label': t('messages'),
+      tabindex: '0',
       onscroll: () => this.#scrolled() }, this.more, this.state, this.list, this.typing);
     this.toEnd = el('button', { type: 'button', class: 'to-end', hidden: true, onclick: () => this.scrollToEnd() });
     this.element = el('div', { class: 'message-list' }, this.scroller, this.toEnd);
@@ -121,7 +123,8 @@ export class MessageList {
       this.scrollToEnd();
     } catch (error) {
       if (/** @type {any} */ (error).code === 'conversation_unknown') return fill(this.state);
-      fill(this.state, t('load_failed'), ' ', el('button', { type: 'button', class: 'plain', onclick: () => void this.open() }, t('retry')));
+      fill(this.state, t('load_failed'), ' ',
+        el('button', { type: 'button', class: 'plain', onclick: () => void this.open() }, t('retry')));
     }
   }
 
@@ -315,7 +318,8 @@ export class MessageList {
   #showToEnd() {
     const { t } = this.parts;
     this.toEnd.hidden = this.#isAtEnd;
-    if (!this.#isAtEnd) fill(this.toEnd, '↓ ', this.#newBelow ? t('new_messages', { count: this.#newBelow }) : t('newest'));
+    if (!this.#isAtEnd) fill(this.toEnd, '↓ ',
+      this.#newBelow ? t('new_messages', { count: this.#newBelow }) : t('newest'));
   }
 
   /** Whoever sees the end of a conversation has read it. */

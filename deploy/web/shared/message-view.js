@@ -86,7 +86,8 @@ function attachment(adapter, file, t) {
   const place = el('div', { class: 'attachment' });
   if (file.type === 'image') append(place, el('img', { ...shownSize(file), alt: file.name, class: 'picture' }));
   else append(place, el('span', { class: 'file-name' }, file.name));
-  const show = () => import('./attachment-view.js').then(({ attachmentView }) => fill(place, attachmentView(adapter, file, t)));
+  const show = () => import('./attachment-view.js').then(({ attachmentView }) => fill(place,
+    attachmentView(adapter, file, t)));
   show().catch(() => addEventListener('online', () => void show().catch(() => {}), { once: true }));
   return place;
 }
@@ -143,7 +144,8 @@ function text(content) {
   const line = el('p', { class: 'text', dir: 'auto' });
   let from = 0;
   for (const match of content.matchAll(/https?:\/\/[^\s<>"'（），。；！？]+/g)) {
-    append(line, content.slice(from, match.index), el('a', { href: match[0], target: '_blank', rel: 'noopener noreferrer nofollow' }, match[0]));
+    append(line, content.slice(from, match.index),
+      el('a', { href: match[0], target: '_blank', rel: 'noopener noreferrer nofollow' }, match[0]));
     from = (match.index ?? 0) + match[0].length;
   }
   append(line, content.slice(from));
@@ -164,17 +166,20 @@ function footer(message, { adapter, t, onRecall }) {
     const why = message.error ? `: ${problemText(message.error, { name: message.file?.name })}` : '';
     append(line, el('span', { class: 'why' }, t('failed') + why),
       el('button', { type: 'button', class: 'plain', onclick: () => adapter.resend(key).catch(() => {}) }, t('resend')),
-      el('button', { type: 'button', class: 'plain', onclick: () => adapter.discard(key).catch(() => {}) }, t('discard')));
+      el('button', { type: 'button', class: 'plain', onclick: () => adapter.discard(key).catch(() => {}) },
+        t('discard')));
     return line;
   }
   const left = Date.parse(message.timestamp) + RECALL_MS - Date.now();
   if (message.own && message.seq !== null && !message.recalled && left > 0) {
-    const button = el('button', { type: 'button', class: 'plain recall', onclick: () => onRecall(message) }, t('recall'));
+    const button = el('button', { type: 'button', class: 'plain recall', onclick: () => onRecall(message) },
+      t('recall'));
     append(line, button);
     setTimeout(() => button.remove(), left);
   }
   if (message.own && status === 'queued') {
-    append(line, el('button', { type: 'button', class: 'plain', onclick: () => adapter.discard(key).catch(() => {}) }, t('discard')));
+    append(line, el('button', { type: 'button', class: 'plain', onclick: () => adapter.discard(key).catch(() => {}) },
+      t('discard')));
   }
   append(line, time(message));
   if (message.own && !message.recalled) {

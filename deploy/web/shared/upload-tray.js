@@ -30,7 +30,8 @@ export class UploadTray {
     const said = el('span', { class: 'small muted' }, fileSize(file.size));
     const buttons = el('span', { class: 'tray-buttons' });
     const item = el('li', {},
-      preview ? el('img', { src: preview, alt: '', width: '44', height: '44' }) : el('span', { class: 'tray-icon' }, icon(ICONS.file)),
+      preview ? el('img', { src: preview, alt: '', width: '44', height: '44' }) : el('span', { class: 'tray-icon' },
+        icon(ICONS.file)),
       el('span', { class: 'tray-text' }, el('span', { class: 'file-name' }, name), said, bar), buttons);
     this.list.append(item);
     const remove = () => {
@@ -56,7 +57,8 @@ export class UploadTray {
         item.classList.add('failed');
         fill(said, problemText(error, { name }));
         fill(buttons,
-          el('button', { type: 'button', class: 'plain', 'aria-label': t('retry_upload', { name }), onclick: begin }, t('retry')),
+          el('button', { type: 'button', class: 'plain', 'aria-label': t('retry_upload', { name }), onclick: begin },
+            t('retry')),
           iconButton(ICONS.close, t('remove_upload', { name }), remove));
       });
     };
