@@ -50,7 +50,8 @@ class Tab:
                 const { EnterpriseAdapter } = await import('/services/enterprise-adapter.js');
                 window.adapter = EnterpriseAdapter.getInstance(config);
                 window.told = [];
-                for (const event of events) adapter.on(event, (data) => told.push([event, JSON.parse(JSON.stringify(data))]));
+                const plain = (data) => JSON.parse(JSON.stringify(data));
+                for (const event of events) adapter.on(event, (data) => told.push([event, plain(data)]));
             }""",
             [self.config, self.EVENTS],
         )
@@ -109,7 +110,7 @@ class Tab:
 
 @contextlib.contextmanager
 def tabs_of(stack, browser):
-    """Opens pages with an adapter, each in a context, which stands for a person's browser; looks after errors in them."""
+    """Opens pages with an adapter, each in a context (a person's browser), and asserts that none had an error."""
     opened, contexts = [], []
 
     def make(context=None, origin=None, **config):

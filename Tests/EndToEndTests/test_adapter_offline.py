@@ -1,4 +1,4 @@
-"""EnterpriseAdapter without a network, through crashes, reloads and sleep, and in several tabs: once, in order, no flap."""
+"""EnterpriseAdapter without a network, through crashes, reloads and sleep, in several tabs: once, in order, no flap."""
 
 import contextlib
 import json
@@ -223,7 +223,8 @@ def test_a_session_refreshed_in_one_tab_serves_both(stack, customer, second):
     before = customer.run("return adapter.ws.ws.url")
     told = second.run("""
         // What the server says some minutes before a session ends.
-        const data = JSON.stringify({ type: 'System', code: 'session_expiring', message: '', expires_at: '2000-01-01T00:00:00.000Z' });
+        const expires_at = '2000-01-01T00:00:00.000Z';
+        const data = JSON.stringify({ type: 'System', code: 'session_expiring', message: '', expires_at });
         adapter.ws.ws.dispatchEvent(new MessageEvent('message', { data }));
         const key = Object.keys(localStorage).find((one) => !one.endsWith('users'));
         const id = JSON.parse(localStorage[key]).id;

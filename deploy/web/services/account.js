@@ -150,7 +150,8 @@ export class Account {
     this.#update(record, false);
     this.tabs.tell({ what: 'queued', record });
     if (!isKept && this.database.isLasting) {
-      this.#report(new AdapterError('storage_full', 'the browser keeps no more; the message is sent while this page is open'));
+      const text = 'the browser keeps no more; the message is sent while this page is open';
+      this.#report(new AdapterError('storage_full', text));
     }
     if (this.parts.connection.isOpen) this.sender.start();
     return acknowledged;
