@@ -196,7 +196,7 @@ export class AdapterCore {
   #makeSession() {
     return new Session(this.settings, {
       onChange: () => void this.#inTurn(() => this.#changedElsewhere()),
-      onEnded: () => this.#end('session_ended'),
+      onEnded: (reason) => this.#end(reason),
     });
   }
 
