@@ -9,7 +9,7 @@ from accounts import Accounts
 from pages import chromium, tabs_of
 from waiting import until
 
-SETTINGS = {"gateway.ping_interval_ms": 1000, "gateway.connections_per_user": 3}
+SETTINGS = {"gateway.connections_per_user": 3, "auth.password_cost": 1}
 
 
 @pytest.fixture(scope="module")

@@ -170,7 +170,8 @@ test('what only reads is tried again, not before Retry-After', async (context) =
 });
 
 test('what writes is not repeated, and says when to come again', async (context) => {
-  const { rest, calls } = client(context, [{ status: 429, headers: { 'Retry-After': '9' }, body: '{"code":"too_many_attempts"}' }]);
+  const busy = { status: 429, headers: { 'Retry-After': '9' }, body: '{"code":"too_many_attempts"}' };
+  const { rest, calls } = client(context, [busy]);
   await assert.rejects(rest.json('POST', '/auth/login', { isPublic: true }), (error) => {
     return error.code === 'too_many_attempts' && error.retryAfterMs === 9000;
   });

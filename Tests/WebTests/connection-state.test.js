@@ -55,7 +55,8 @@ test('every close code of the catalogue', () => {
 test('a lost connection is told once and made again after a pause', () => {
   const state = open();
   const [told] = state.closed(1006, '', 100);
-  assert.deepEqual(told, { type: 'disconnected', info: { code: 1006, reason: 'network', willReconnect: true, retryAt: 1099 } });
+  const info = { code: 1006, reason: 'network', willReconnect: true, retryAt: 1099 };
+  assert.deepEqual(told, { type: 'disconnected', info });
   assert.equal(state.name, 'waiting');
   assert.deepEqual(state.tick(1098), []);
   assert.deepEqual(types(state.tick(1099)), ['open']);

@@ -6,14 +6,16 @@ import { CACHED_ENTRIES_MAX } from '../../deploy/web/services/limits.js';
 import { forSeeds } from './random.js';
 
 const entry = (seq, more = {}) => ({
-  type: 'Chat', seq, id: `id-${seq}`, conversation_id: 'c:a', from_user_id: 'b', content: `text ${seq}`, timestamp: '', ...more,
+  type: 'Chat', seq, id: `id-${seq}`, conversation_id: 'c:a', from_user_id: 'b', content: `text ${seq}`, timestamp: '',
+  ...more,
 });
 const run = (first, last) => Array.from({ length: last - first + 1 }, (_, index) => entry(first + index));
 const seqs = (entries) => entries?.map(({ seq }) => seq);
 
 test('what comes next moves the cursor, what is old does not, and a hole is noticed', () => {
   const conversation = new Conversation('c:a');
-  assert.deepEqual([5, 6, 6, 4, 9, 10].map((seq) => conversation.advance(seq)), ['next', 'next', 'old', 'old', 'jump', 'next']);
+  const steps = [5, 6, 6, 4, 9, 10].map((seq) => conversation.advance(seq));
+  assert.deepEqual(steps, ['next', 'next', 'old', 'old', 'jump', 'next']);
 });
 
 test('a page is given when all of it is here', () => {
@@ -119,7 +121,7 @@ test('whatever two tabs store, what is stored has no hole', async () => {
       for (const one of entries) stored.set(one.seq, one);
       row = next;
       assert.ok(row.high - row.low < CACHED_ENTRIES_MAX);
-      for (let seq = row.low; seq <= row.high; seq += 1) assert.ok(stored.has(seq), `${seq} of ${row.low}…${row.high}`);
+      for (let seq = row.low; seq <= row.high; seq += 1) assert.ok(stored.has(seq), `${seq} of ${row.high}`);
       assert.ok(stored.size <= CACHED_ENTRIES_MAX, 'what is replaced goes');
     }
   });

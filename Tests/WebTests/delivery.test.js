@@ -78,7 +78,8 @@ class Server {
     } else if (frame.type === 'Chat') {
       const { client_id, content } = frame;
       // A service behind it is away for a moment.
-      if (this.below(10) === 0) return void link.down.push({ type: 'Error', code: 'unavailable', message: '', client_id });
+      const isAway = this.below(10) === 0;
+      if (isAway) return void link.down.push({ type: 'Error', code: 'unavailable', message: '', client_id });
       this.append({ type: 'Chat', from_user_id: USER.id, content, content_type: 'Text', client_id }, link);
     }
   }
@@ -158,7 +159,8 @@ class Page {
   #rest({ before, limit }) {
     const end = Math.min(before ?? Infinity, this.server.log.length + 1);
     const messages = this.server.log.slice(Math.max(0, end - 1 - limit), end - 1);
-    return { conversation_id: NAME, messages: structuredClone(messages), has_more: (messages[0]?.seq ?? 1) > 1, head: this.server.log.length };
+    const [hasMore, head] = [(messages[0]?.seq ?? 1) > 1, this.server.log.length];
+    return { conversation_id: NAME, messages: structuredClone(messages), has_more: hasMore, head };
   }
 }
 
@@ -199,8 +201,9 @@ async function live(server, pages, below, open) {
       typed.push(text);
       void page.account.send({ to: null, content: text, type: 'text', file: null }).catch(() => {});
       await settled();
-    } else if (choice < 5) server.append({ type: 'Chat', from_user_id: 'b', content: `said ${step}`, content_type: 'Text' });
-    else if (choice === 5) page.cut();
+    } else if (choice < 5) {
+      server.append({ type: 'Chat', from_user_id: 'b', content: `said ${step}`, content_type: 'Text' });
+    } else if (choice === 5) page.cut();
     else if (choice === 6) page.connect();
     else if (choice === 7 && below(3) === 0) {
       check(page, server);

@@ -11,7 +11,12 @@ export function seeded(seed) {
   };
 }
 
-/** Runs a property many times; the seed of a failure is in its message. @param {number} times @param {(random: () => number) => unknown} property */
+/**
+ * Runs a property many times; the seed of a failure is in its message.
+ *
+ * @param {number} times
+ * @param {(random: () => number) => unknown} property
+ */
 export async function forSeeds(times, property) {
   const given = process.env.SEED;
   const first = given === undefined ? crypto.getRandomValues(new Uint32Array(1))[0] : Number(given);

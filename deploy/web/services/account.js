@@ -7,6 +7,7 @@ import { acknowledgedEntry, Outbox, outboxMessage } from './outbox.js';
 import { OutboxSender } from './outbox-sender.js';
 import { randomId } from './random-id.js';
 import { Tabs } from './tabs.js';
+import { Waiters } from './waiters.js';
 import { contentType, conversationWith, messageFromEntry } from './wire.js';
 
 /**
@@ -16,7 +17,6 @@ import { contentType, conversationWith, messageFromEntry } from './wire.js';
  * @typedef {import('./enterprise-adapter').User} User
  * @typedef {import('./outbox.js').OutboxRecord} OutboxRecord
  * @typedef {import('./wire.js').Entry} Entry
- * @typedef {{resolve: (message: Message) => void, reject: (error: AdapterError) => void}} Waiter
  */
 
 const PAGE_LIMIT = 50;
@@ -47,8 +47,7 @@ export class Account {
     this.parts = parts;
     this.user = parts.user;
     this.database = database;
-    /** @type {Map<string, Waiter[]>} */
-    this.waiters = new Map();
+    this.waiters = new Waiters();
     /**
      * Recalls that wait for their answer, by `client_id`.
      *
@@ -146,11 +145,12 @@ export class Account {
       error: null,
     };
     const isKept = await this.outbox.add(record);
-    const acknowledged = this.#wait(record.clientId);
+    const acknowledged = this.waiters.wait(record.clientId);
     this.#update(record, false);
     this.tabs.tell({ what: 'queued', record });
     if (!isKept && this.database.isLasting) {
-      this.#report(new AdapterError('storage_full', 'the browser keeps no more; the message is sent while this page is open'));
+      const text = 'the browser keeps no more; the message is sent while this page is open';
+      this.#report(new AdapterError('storage_full', text));
     }
     if (this.parts.connection.isOpen) this.sender.start();
     return acknowledged;
@@ -161,7 +161,7 @@ export class Account {
     const record = this.#failed(key);
     const again = /** @type {OutboxRecord} */ ({ ...record, state: 'queued', error: null });
     await this.outbox.update(again);
-    const acknowledged = this.#wait(key);
+    const acknowledged = this.waiters.wait(key);
     this.#update(again, false);
     this.tabs.tell({ what: 'queued', record: again });
     if (this.parts.connection.isOpen) this.sender.start();
@@ -334,8 +334,7 @@ export class Account {
     clearTimeout(this.deliveredTimer);
     this.tabs.close();
     void this.conversations.stored().finally(() => this.database.close());
-    for (const waiters of this.waiters.values()) for (const { reject } of waiters) reject(AdapterError.aborted(why));
-    this.waiters.clear();
+    this.waiters.rejectAll(AdapterError.aborted(why));
     this.lost(1000);
   }
 
@@ -355,20 +354,6 @@ export class Account {
   #update(record, isUnderWay) {
     this.parts.emit('messageUpdated', this.#message(record, isUnderWay));
     if (!isUnderWay) this.parts.emit('outbox', this.outbox.counts());
-  }
-
-  /** @param {string} clientId @returns {Promise<Message>} */
-  #wait(clientId) {
-    return new Promise((resolve, reject) => {
-      this.waiters.set(clientId, [...(this.waiters.get(clientId) ?? []), { resolve, reject }]);
-    });
-  }
-
-  /** @param {string} clientId @param {(waiter: Waiter) => void} how */
-  #settle(clientId, how) {
-    const waiters = this.waiters.get(clientId) ?? [];
-    this.waiters.delete(clientId);
-    waiters.forEach(how);
   }
 
   /** @param {string} key */
@@ -434,7 +419,7 @@ export class Account {
       ? this.conversations.message(known, entry) : messageFromEntry(entry, this.user.id, 'sent');
     if (!message) return;
     this.parts.emit('messageUpdated', message);
-    this.#settle(clientId, ({ resolve }) => resolve(message));
+    this.waiters.settle(clientId, ({ resolve }) => resolve(message));
   }
 
   /** @param {OutboxRecord} record @param {AdapterError} error */
@@ -449,14 +434,14 @@ export class Account {
   #failedHere(record, error) {
     this.sentAt.delete(record.clientId);
     this.#update(record, false);
-    this.#settle(record.clientId, ({ reject }) => reject(error));
+    this.waiters.settle(record.clientId, ({ reject }) => reject(error));
   }
 
   /** @param {string} clientId @param {string} conversationId */
   #discarded(clientId, conversationId) {
     this.parts.emit('messageRemoved', { key: clientId, conversationId });
     this.parts.emit('outbox', this.outbox.counts());
-    this.#settle(clientId, ({ reject }) => reject(AdapterError.aborted('the message was discarded')));
+    this.waiters.settle(clientId, ({ reject }) => reject(AdapterError.aborted('the message was discarded')));
   }
 
   /**

@@ -25,7 +25,7 @@ import { Uploads } from './uploads.js';
 /** What takes longer is told to the operator. */
 const SLOW_MS = 1000;
 
-/** The parts of an adapter, and what joins them: whose session it is, the socket that goes with it, the user's messages. */
+/** The parts of an adapter, and what joins them: the session, the socket that goes with it, the user's messages. */
 export class AdapterCore {
   /** @type {Account | null} */
   account = null;
@@ -196,7 +196,7 @@ export class AdapterCore {
   #makeSession() {
     return new Session(this.settings, {
       onChange: () => void this.#inTurn(() => this.#changedElsewhere()),
-      onEnded: () => this.#end('session_ended'),
+      onEnded: (reason) => this.#end(reason),
     });
   }
 

@@ -26,7 +26,9 @@
 
 const VERSION = 1;
 /** @type {Record<StoreName, string | string[]>} */
-const KEY_PATHS = { outbox: 'number', entries: ['conversation_id', 'seq'], conversations: 'id', uploads: 'fingerprint' };
+const KEY_PATHS = {
+  outbox: 'number', entries: ['conversation_id', 'seq'], conversations: 'id', uploads: 'fingerprint',
+};
 const STORES = /** @type {StoreName[]} */ (Object.keys(KEY_PATHS));
 
 /**
@@ -96,7 +98,12 @@ class IndexedDatabase {
     return this.#run(stores, 'readwrite', work);
   }
 
-  /** @template T @param {StoreName[]} names @param {IDBTransactionMode} mode @param {(stores: Stores) => Promise<T>} work */
+  /**
+   * @template T
+   * @param {StoreName[]} names
+   * @param {IDBTransactionMode} mode
+   * @param {(stores: Stores) => Promise<T>} work
+   */
   async #run(names, mode, work) {
     // A message that was typed is on the disk before it is said to be kept.
     const durability = names.includes('outbox') ? 'strict' : 'relaxed';

@@ -77,7 +77,8 @@ export class Inbox {
    */
   settle(clientId) {
     this.settled.add(clientId);
-    if (this.settled.size > SETTLED_MAX) this.settled.delete(/** @type {string} */ (this.settled.values().next().value));
+    const [oldest] = this.settled;
+    if (this.settled.size > SETTLED_MAX) this.settled.delete(oldest);
   }
 
   /**

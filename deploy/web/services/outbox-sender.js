@@ -7,7 +7,9 @@ import { contentType } from './wire.js';
 /** @typedef {import('./outbox.js').OutboxRecord} OutboxRecord */
 
 /** Refusals that pass by waiting. */
-const PASSING = new Set(['unavailable', 'internal_error', 'draining', 'too_many_requests', 'storage_full', 'queue_full']);
+const PASSING = new Set([
+  'unavailable', 'internal_error', 'draining', 'too_many_requests', 'storage_full', 'queue_full',
+]);
 
 /** The connection went before the answer came. */
 const LOST = Symbol('lost');

@@ -2,9 +2,12 @@ import { AdapterError } from './adapter-error.js';
 import { OUTBOX_MESSAGES_MAX } from './limits.js';
 
 /**
+ * @typedef {import('./enterprise-adapter').FieldError} FieldError
  * @typedef {import('./enterprise-adapter').Message} Message
  * @typedef {import('./database.js').Database} Database
  */
+
+/** @typedef {{code: string, message: string, status?: number, errors?: FieldError[]}} StoredError */
 
 /**
  * A message that is not acknowledged yet.
@@ -19,7 +22,7 @@ import { OUTBOX_MESSAGES_MAX } from './limits.js';
  * @property {import('./enterprise-adapter').Attachment | null} file
  * @property {string} typedAt RFC 3339
  * @property {'queued' | 'failed'} state
- * @property {{code: string, message: string, status?: number, errors?: import('./enterprise-adapter').FieldError[]} | null} error
+ * @property {StoredError | null} error
  */
 
 /**

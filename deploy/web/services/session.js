@@ -17,7 +17,7 @@ export class Session {
    * @param {import('./settings.js').Settings} settings
    * @param {object} parts
    * @param {() => void} parts.onChange another tab has changed what is kept
-   * @param {() => void} parts.onEnded the server does not know it any more
+   * @param {(reason: 'session_ended' | 'logout') => void} parts.onEnded the server does not know it any more
    */
   constructor(settings, parts) {
     this.parts = parts;
@@ -63,7 +63,8 @@ export class Session {
       return true;
     }
     this.set(null);
-    this.parts.onEnded();
+    // The server may be quicker than the other tab's news: who logs out takes away what is kept first.
+    this.parts.onEnded(kept ? 'session_ended' : 'logout');
     return false;
   }
 

@@ -25,8 +25,8 @@ export class Tabs {
 
   /**
    * Does what one tab at a time may do; waits for its turn. A tab that ends, however it ends, gives it back. Where the
-   * browser has no locks (pages that came by plain http from another machine) there is no turn to wait for: each tab then
-   * sends all that waits, in its order, and the `client_id`s see to it that it arrives once.
+   * browser has no locks (pages that came by plain http from another machine) there is no turn to wait for: each tab
+   * then sends all that waits, in its order, and the `client_id`s see to it that it arrives once.
    *
    * @template T
    * @param {string} what

@@ -46,7 +46,8 @@ export function uploadRequest({ method, url, headers, body, onProgress, signal }
     };
     request.onload = () => {
       end();
-      resolve({ status: request.status, header: (name) => request.getResponseHeader(name), text: request.responseText });
+      const { status, responseText: text } = request;
+      resolve({ status, header: (name) => request.getResponseHeader(name), text });
     };
     request.onerror = () => {
       end();

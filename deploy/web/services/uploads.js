@@ -144,7 +144,8 @@ export class Uploads {
         const part = file.slice(at, at + CHUNK_BYTES);
         const headers = { ...TUS, 'Upload-Offset': String(at), 'Content-Type': 'application/offset+octet-stream' };
         const from = at;
-        const answer = await this.#send('PATCH', `${UPLOADS}/${id}`, headers, part, (sent) => progress(from + sent), signal);
+        const onSent = (/** @type {number} */ sent) => progress(from + sent);
+        const answer = await this.#send('PATCH', `${UPLOADS}/${id}`, headers, part, onSent, signal);
         at = this.#offsetOf(answer) ?? at + part.size;
         failed = 0;
       } catch (error) {
@@ -247,8 +248,8 @@ export class Uploads {
 
   /** @param {string} fingerprint @returns {Promise<string | null>} */
   async #remembered(fingerprint) {
-    const found = await this.database.read(['uploads'], (stores) => stores.get('uploads', fingerprint)).catch(() => null);
-    return found?.id ?? null;
+    const read = this.database.read(['uploads'], (stores) => stores.get('uploads', fingerprint));
+    return (await read.catch(() => null))?.id ?? null;
   }
 
   /** @param {string} fingerprint @param {string} id */
