@@ -15,7 +15,6 @@ export const AGENT_WORDS = /** @type {const} */ ({
   log_out: ['Log out', '退出登录'],
   log_out_sure: ['Do you want to log out?', '确定要退出登录吗？'],
   stay: ['Stay', '取消'],
-  not_agent: ['This page is for agents.', '此页面仅供客服使用。'],
   status: ['Your status', '我的状态'],
   load: ['{count} of {capacity} conversations', '会话 {count} / {capacity}'],
   load_default: ['{count} conversations, usual capacity', '会话 {count}（默认上限）'],

@@ -17,5 +17,4 @@ export const CUSTOMER_WORDS = /** @type {const} */ ({
     'You are here without an account: afterwards there is no way back to it.', '您未使用账号，结束后将无法再次查看。',
   ],
   stay: ['Stay', '取消'],
-  empty: ['Nothing has been written yet.', '还没有消息。'],
 });

@@ -12,7 +12,6 @@ export const PROBLEM_WORDS = /** @type {const} */ ({
   too_long: ['The text is too long.', '文字过长。'],
   file_too_large: ['“{name}” is too large.', '文件“{name}”过大。'],
   file_name_bad: ['“{name}” has a name that cannot be kept.', '文件名“{name}”无法保存。'],
-  file_empty: ['“{name}” is empty.', '文件“{name}”为空。'],
   quota_exceeded: ['You have no room left for files.', '您的文件空间已满。'],
   storage_full: ['There is no room left.', '存储空间已满。'],
   outbox_full: ['Too many messages wait already.', '待发送的消息过多。'],
