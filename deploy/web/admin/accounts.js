@@ -1,5 +1,5 @@
 import { openDialog } from '../shared/dialog.js';
-import { el, fill } from '../shared/dom.js';
+import { el, fill, focusOn } from '../shared/dom.js';
 import { dateTime } from '../shared/i18n.js';
 import { notice } from '../shared/notices.js';
 import { problemText } from '../shared/problems.js';
@@ -112,7 +112,7 @@ export class Accounts {
       }
     } }, ...fields, problem, el('div', { class: 'actions' },
       el('button', { type: 'button', onclick: () => dialog.close() }, t('cancel')), button)));
-    /** @type {HTMLElement | null} */ (dialog.querySelector('form input, form select'))?.focus();
+    focusOn(dialog, 'form input, form select');
   }
 
   #fields() {

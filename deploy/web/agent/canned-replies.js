@@ -1,5 +1,5 @@
 import { openDialog } from '../shared/dialog.js';
-import { el, fill } from '../shared/dom.js';
+import { el, fill, focusOn } from '../shared/dom.js';
 import { memory } from '../shared/memory.js';
 
 /** @typedef {import('../shared/message-view.js').Translate} Translate */
@@ -57,5 +57,5 @@ export function openCannedReplies(t, customer, onChosen) {
       } }, t('remove')))), !replies.length && el('li', { class: 'muted' }, t('replies_none')));
   };
   show();
-  /** @type {HTMLElement} */ (list.querySelector('.reply') ?? field).focus();
+  focusOn(dialog, '.reply, form textarea');
 }

@@ -1,7 +1,7 @@
 import { Attention } from '../shared/attention.js';
 import { connectionBar } from '../shared/connection-bar.js';
 import { openDialog } from '../shared/dialog.js';
-import { ICONS, el, fill, iconButton } from '../shared/dom.js';
+import { ICONS, el, fill, focusOn, iconButton } from '../shared/dom.js';
 import { translator } from '../shared/i18n.js';
 import { notice } from '../shared/notices.js';
 import { People } from '../shared/people.js';
@@ -130,7 +130,7 @@ export class Console {
       onChange: () => this.lists.refresh(),
       onBack: () => {
         this.place.dataset.view = 'list';
-        /** @type {HTMLElement | null} */ (this.lists.element.querySelector('[aria-current]'))?.focus();
+        focusOn(this.lists.element, '[aria-current]');
       },
       onClose: () => this.#closePane(pane),
     });
@@ -173,7 +173,7 @@ export class Console {
     this.empty.hidden = false;
     this.place.dataset.view = 'list';
     this.lists.show();
-    /** @type {HTMLElement | null} */ (this.lists.element.querySelector('.conversation'))?.focus();
+    focusOn(this.lists.element, '.conversation');
   }
 
   /** @param {string} id */

@@ -1,4 +1,4 @@
-import { el, fill, unseen } from '../shared/dom.js';
+import { el, fill, focusOn, unseen } from '../shared/dom.js';
 import { duration, shortTime } from '../shared/i18n.js';
 import { summary } from '../shared/message-view.js';
 import { QueueTimes } from '../shared/queue-times.js';
@@ -128,7 +128,7 @@ export class ConversationLists {
     this.#fill(this.views.queue, this.queue, t('nothing_queue'));
     this.#fill(this.views.others, this.others, t('nothing_others'));
     if (focused && document.activeElement === document.body) {
-      /** @type {HTMLElement | null} */ (this.element.querySelector(`[data-id="${CSS.escape(focused)}"]`))?.focus();
+      focusOn(this.element, `[data-id="${CSS.escape(focused)}"]`);
     }
   }
 

@@ -1,4 +1,4 @@
-import { byId, fill, iconButton, ICONS } from '../shared/dom.js';
+import { byId, fill, focusOn, iconButton, ICONS } from '../shared/dom.js';
 import { translatePage, translator } from '../shared/i18n.js';
 import { memory } from '../shared/memory.js';
 import { START_WORDS } from './start-words.js';
@@ -49,15 +49,15 @@ function showStart() {
 }
 
 /** @param {string} id */
-function value(id) {
-  return /** @type {HTMLInputElement} */ (byId(id)).value;
+function input(id) {
+  return /** @type {HTMLInputElement} */ (byId(id));
 }
 
 const events = {
   onShown: () => (byId('start').hidden = true),
   onLeft: () => {
     memory.set(STARTED, null);
-    /** @type {HTMLInputElement} */ (byId('password')).value = '';
+    input('password').value = '';
     showStart();
   },
 };
@@ -66,11 +66,11 @@ translatePage(t);
 document.title = t('title');
 byId('guest').addEventListener('submit', (event) => {
   event.preventDefault();
-  void start((chat) => chat.asGuest(value('guest-name').trim(), events));
+  void start((chat) => chat.asGuest(input('guest-name').value.trim(), events));
 });
 byId('login').addEventListener('submit', (event) => {
   event.preventDefault();
-  void start((chat) => chat.asCustomer(value('user-name').trim(), value('password'), events));
+  void start((chat) => chat.asCustomer(input('user-name').value.trim(), input('password').value, events));
 });
 byId('other-way').addEventListener('click', () => {
   showLogin(byId('login').hidden);
@@ -87,8 +87,7 @@ if (isEmbedded) {
   });
   addEventListener('message', ({ source, data }) => {
     if (source !== parent || data?.supportChat !== 'opened') return;
-    const field = /** @type {HTMLElement | null} */ (document.querySelector('textarea, #start:not([hidden]) form:not([hidden]) input'));
-    field?.focus();
+    focusOn(document, 'textarea, #start:not([hidden]) form:not([hidden]) input');
   });
 }
 

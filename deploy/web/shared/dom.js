@@ -53,6 +53,17 @@ export function byId(id) {
 }
 
 /**
+ * Puts the focus on the first element of that selector, if there is one.
+ *
+ * @param {ParentNode} within
+ * @param {string} selector
+ */
+export function focusOn(within, selector) {
+  const found = within.querySelector(selector);
+  if (found instanceof HTMLElement) found.focus();
+}
+
+/**
  * An icon that says nothing: whatever it stands in says it.
  *
  * @param {string} path of a 24 by 24 drawing
