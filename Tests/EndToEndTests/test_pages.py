@@ -477,7 +477,7 @@ def test_files_are_dropped_and_pasted(accounts, visitor):
     assert open(saved.value.path()).read() == "what is in it"
 
 
-def test_a_refused_message_can_be_sent_again_or_discarded(visitor):
+def test_a_text_that_is_too_long_comes_back_to_its_writer(visitor):
     guest = visitor("guest")
     guest.guest("Refused")
     guest.page.fill(".composer textarea", "x" * 10_001)
