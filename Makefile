@@ -1,7 +1,7 @@
 # `make run` and `make test` are all that a fresh machine needs; `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit-test test-build test-sqlite test-redis simulation end-to-end-test soak build install \
+.PHONY: help run test unit-test test-build test-sqlite test-redis web-test simulation end-to-end-test soak build install \
     uninstall check format clean
 
 SWIFT ?= swift
@@ -34,8 +34,8 @@ test: ## every test: install what is missing, unit tests, then the built binarie
 	@deploy/install test
 	@$(MAKE) --no-print-directory test-build
 	@# Tests wait more than they compute: the release build takes what they leave.
-	@echo "the Swift tests, over SQLite and over Redis, and the release build beside them"
-	@$(BESIDE) -j3 test-sqlite test-redis build NICE='nice -n 19'
+	@echo "the Swift tests over SQLite and over Redis, those of the web client, and the release build beside them"
+	@$(BESIDE) -j4 test-sqlite test-redis web-test build NICE='nice -n 19'
 	@$(MAKE) --no-print-directory simulation
 	@$(MAKE) --no-print-directory end-to-end-test
 	@echo "make test: all tests passed"
@@ -51,6 +51,11 @@ test-sqlite:
 
 test-redis:
 	@export STORE_ENGINE=redis; $(TESTS) $(addprefix --filter ,$(REDIS_SUITES))
+
+web-test: ## the web client's types, and its rules without a browser (SEED=…)
+	tsc -p deploy/web/services
+	tsc -p deploy/web
+	node --test Tests/WebTests
 
 end-to-end-test: build $(VENV)/ready ## the built binaries behind real nginx, driven by foreign clients (ARGS=…)
 	BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \

@@ -169,6 +169,7 @@ enum GatewayMain {
         router.mount(MessageRoutes(log: log, sessions: sessions, directory: directory, audit: parts.audit))
         router.mount(ConversationRoutes(log: log, outbox: parts.outbox, sessions: sessions))
         router.mount(try ConfigRoutes(process.settings, limits: config.limits))
+        router.mount(ClientLogRoutes(log: process.log, metrics: metrics, limit: ClientLogLimit()))
         router.mount(PeerRoutes(gateway: parts.gateway, metrics: metrics))
         return router
     }

@@ -24,6 +24,7 @@ struct GatewayMetrics: Sendable {
     private let hintReads: Counter
     private let refused: CounterFamily
     private let closings: CounterFamily
+    private let clientEvents: CounterFamily
 
     init(_ metrics: Metrics) {
         connectionsOpen = metrics.gauge("gateway_connections", help: "Open WebSockets.")
@@ -64,6 +65,11 @@ struct GatewayMetrics: Sendable {
             help: "WebSockets that the gateway closed.",
             labels: ["code"]
         )
+        clientEvents = metrics.counters(
+            "gateway_client_events_total",
+            help: "Errors and timings that pages have reported.",
+            labels: ["kind"]
+        )
     }
 
     func opened() {
@@ -103,6 +109,8 @@ struct GatewayMetrics: Sendable {
     func hintRead() { hintReads.increment() }
 
     func frameRefused(_ code: ProblemCode) { refused.with(code.rawValue).increment() }
+
+    func clientEvent(_ kind: String) { clientEvents.with(kind).increment() }
 
     func closing(_ reason: CloseReason) { closings.with(String(reason.code.rawValue)).increment() }
 }

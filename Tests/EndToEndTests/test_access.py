@@ -123,6 +123,7 @@ MATRIX = [
     ("DELETE", "/api/files/uploads/{other_upload}", TUS,                      401, 404, 404, 404),
     # Messages and conversations
     ("GET", "/api/config", None,                                              200, 200, 200, 200),
+    ("POST", "/api/client-log", {"events": []},                               204, 204, 204, 204),
     ("GET", "/api/messages?conversation_id={mine}", None,                     401, 200, 200, 200),
     ("GET", "/api/messages?conversation_id={theirs}", None,                   401, 404, 200, 200),
     ("GET", "/api/messages?with={other}", None,                               401, 404, 200, 200),

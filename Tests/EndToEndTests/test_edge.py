@@ -2,8 +2,10 @@
 
 import gzip
 import os
+import re
 import socket
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -116,6 +118,86 @@ def test_the_site_falls_back_to_its_index(stack):
     assert stack.http("GET", "/some/client/route").body == index.body
     assert stack.http("GET", "/missing.js").status == 404
     assert stack.http("GET", "/.git/config").status == 404
+
+
+def release_of(page):
+    """The one that a page's scripts and styles are named by."""
+    (release,) = set(re.findall(r'"/release/([^/"]+)/', page.body.decode()))
+    return release
+
+
+def render(out, web):
+    """Writes the edge out for a site; the release of its page."""
+    subprocess.run([str(ROOT / "deploy/nginx/render"), str(out)], check=True, env={**os.environ, "WEB_ROOT": str(web)})
+    return release_of(SimpleNamespace(body=(out / "site/pages/index.html").read_bytes()))
+
+
+def test_pages_are_asked_for_again_and_scripts_kept_for_ever(stack):
+    page = stack.http("GET", "/")
+    assert page.header("Cache-Control") == "no-cache"
+    again = stack.http("GET", "/", headers={"If-None-Match": page.header("ETag")})
+    assert again.status == 304 and again.header("Cache-Control") == "no-cache"
+    release = release_of(page)
+    assert re.fullmatch("[0-9a-f]{16}", release)
+    script = stack.http("GET", f"/release/{release}/services/enterprise-adapter.js")
+    assert script.status == 200 and script.header("Content-Type").startswith("application/javascript")
+    assert script.header("Cache-Control") == "public, max-age=31536000, immutable"
+    assert script.header("Access-Control-Allow-Origin") == "*" and script.header("Cross-Origin-Resource-Policy")
+    source = stack.http("GET", "/release/current/services/enterprise-adapter.js")
+    assert source.header("Cache-Control") == "no-cache" and source.header("Access-Control-Allow-Origin") == "*"
+    assert source.body == stack.http("GET", "/services/enterprise-adapter.js").body
+    assert stack.http("GET", "/services/enterprise-adapter.js").header("Access-Control-Allow-Origin") == "*"
+    assert stack.http("GET", "/release/0123456789abcdef/services/enterprise-adapter.js").status == 404
+    assert page.header("Access-Control-Allow-Origin") is None
+    for path in ("/release/current/../../nginx/nginx.conf", "/release/current/%2e%2e/config.json", "/release/"):
+        assert stack.http("GET", path).status in (400, 403, 404), path
+
+
+def test_scripts_go_without_their_comments(stack):
+    release = release_of(stack.http("GET", "/"))
+    for path in sorted((ROOT / "deploy/web").rglob("*.js")):
+        name = path.relative_to(ROOT / "deploy/web")
+        shown = stack.http("GET", f"/release/{release}/{name}").body.decode()
+        assert not re.search(r"^\s*(//|/\*\*|\* )", shown, re.MULTILINE), name
+        checked = subprocess.run(
+            ["node", "--check", "--input-type=module"], input=shown, capture_output=True, text=True
+        )
+        assert checked.returncode == 0, (name, checked.stderr)
+        code = [line for line in path.read_text().splitlines() if not re.match(r"\s*(//|/\*\*|\*)", line)]
+        assert [line for line in shown.splitlines() if not re.match(r"\s*/\*\*", line)] == code, name
+
+
+def test_a_change_makes_another_release_and_the_last_ones_stay(tmp_path):
+    web, out = tmp_path / "web", tmp_path / "edge"
+    web.mkdir()
+    (web / "index.html").write_text('<script type="module" src="/release/current/app.js"></script>')
+    releases = []
+    for version in range(5):
+        (web / "app.js").write_text(f"// a comment\nconsole.log({version});\n")
+        releases.append(render(out, web))
+        assert render(out, web) == releases[-1], "the same site has the same name"
+        assert (out / "site/release" / releases[-1] / "app.js").read_text() == f"console.log({version});\n"
+    assert len(set(releases)) == 5
+    assert {path.name for path in (out / "site/release").iterdir()} == set(releases[-3:])
+
+
+def test_nothing_inline_runs_and_only_the_widget_is_framed(stack):
+    policy = stack.http("GET", "/").header("Content-Security-Policy")
+    assert "unsafe" not in policy and policy.startswith("default-src 'self';")
+    assert policy.endswith("frame-ancestors 'none'") and stack.http("GET", "/").header("X-Frame-Options") == "DENY"
+    widget = stack.http("GET", "/widget/")
+    assert widget.status == 200 and b"embedded" in widget.body
+    assert widget.header("Content-Security-Policy").endswith("frame-ancestors 'self'")
+    assert widget.header("X-Frame-Options") is None
+
+
+@pytest.mark.parametrize("name", ["EDGE_FRAME_ANCESTORS", "EDGE_CONTENT_SECURITY_POLICY"])
+def test_a_policy_that_would_end_its_header_is_refused(tmp_path, name):
+    refused = subprocess.run(
+        [str(ROOT / "deploy/nginx/render"), str(tmp_path)], env={**os.environ, name: 'a"; return 200 "b'},
+        capture_output=True, text=True,
+    )
+    assert refused.returncode == 2 and name in refused.stderr
 
 
 def test_text_is_compressed_and_files_are_not(stack):

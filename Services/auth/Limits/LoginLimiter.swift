@@ -1,5 +1,6 @@
 import Core
 import Crypto
+import ServiceKit
 import Synchronization
 
 /// Limits of login attempts: failures by account and network, by network, and by account wherever they come from;

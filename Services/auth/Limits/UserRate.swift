@@ -1,3 +1,4 @@
+import ServiceKit
 import Synchronization
 
 /// How often one user may do what every service is told of.

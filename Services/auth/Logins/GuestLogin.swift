@@ -1,5 +1,6 @@
 import Core
 import Crypto
+import ServiceKit
 import Synchronization
 
 /// Sessions for visitors without an account: each gets a customer's account of its own, deleted when of no more use.

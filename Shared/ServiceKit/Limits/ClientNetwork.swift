@@ -1,9 +1,9 @@
 import Glibc
 
 /// What counts as one address for limits.
-enum ClientNetwork {
+package enum ClientNetwork {
     /// The address itself for IPv4; the first 64 bits for IPv6, since a customer of a provider has all the rest.
-    static func key(of address: String) -> String {
+    package static func key(of address: String) -> String {
         var bytes = in6_addr()
         guard address.utf8.count <= 64, inet_pton(AF_INET6, address, &bytes) == 1 else {
             return String(address.prefix(64))

@@ -1,0 +1,299 @@
+"""EnterpriseAdapter without a network, through crashes, reloads and sleep, in several tabs: once, in order, no flap."""
+
+import contextlib
+import json
+
+import pytest
+
+from accounts import Accounts
+from pages import chromium, tabs_of
+from relay import Relay
+from waiting import until
+
+# Pings this often, so that seconds show what takes a minute else; and how long a user who answers none is still there.
+PING_SECONDS = 2
+GONE_SECONDS = 2.5 * PING_SECONDS + 5
+SETTINGS = {"gateway.ping_interval_ms": PING_SECONDS * 1000, "auth.password_cost": 1}
+
+
+@pytest.fixture(scope="module")
+def browser(stack):
+    (stack.directory / "web/blank.html").write_text("<!doctype html><meta charset=utf-8><title>blank</title><body>")
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture
+def tab(stack, browser):
+    with tabs_of(stack, browser) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def accounts(stack):
+    return Accounts(stack)
+
+
+@pytest.fixture
+def customer(accounts, tab):
+    """A page whose customer has logged in."""
+    person = accounts.create()
+    page = tab()
+    page.login(person["user_id"], person["password"], "customer")
+    page.person = person
+    yield page
+    kept = page.run("return Object.entries(localStorage)") if not page.page.is_closed() else []
+    accounts.stack.secrets.update(json.loads(value)["id"] for name, value in kept if not name.endswith("users"))
+
+
+@pytest.fixture
+def second(customer, tab):
+    """Another tab of the same browser."""
+    page = tab(customer.page.context)
+    assert page.run("return (await adapter.resume()).id") == customer.person["user_id"]
+    page.connected()
+    return page
+
+
+@contextlib.contextmanager
+def away(process, kill=True):
+    """While it does not run."""
+    if kill:
+        process.kill()
+    else:
+        assert process.stop() == 0
+    try:
+        yield
+    finally:
+        process.start()
+
+
+def logged(stack, accounts, page):
+    """The texts of a customer's conversation, as the server has them."""
+    query = f"conversation_id=c:{page.person['user_id']}"
+    return [
+        entry["content"] for entry in stack.history(accounts.admin["session_id"], query) if entry["type"] == "Chat"
+    ]
+
+
+def texts(name, count=5):
+    return [f"{name} {number}" for number in range(count)]
+
+
+def test_what_is_typed_without_a_network_is_sent_once_and_in_order(stack, customer, accounts):
+    with away(stack.nginx, kill=False):
+        until(lambda: customer.run("return adapter.state") != "connected", "the loss is noticed")
+        customer.type(*texts("typed"))
+        customer.wait("(await adapter.getUnsent()).length === 5")
+        kept = customer.run("return await adapter.getUnsent()")
+        assert [(one["content"], one["status"]) for one in kept] == [(text, "queued") for text in texts("typed")]
+        until(lambda: customer.run("return adapter.state") == "waiting", "it will try again")
+        (told,) = customer.told("disconnected")
+        assert told["willReconnect"]
+    customer.all_sent()
+    assert logged(stack, accounts, customer) == texts("typed") == customer.shown()
+    # The cache is as good as the server, and no message of one's own is news.
+    assert customer.told("message") == []
+
+
+@pytest.mark.parametrize("kill", [True, False], ids=["killed", "drained"])
+def test_a_gateway_that_goes_takes_nothing_along(stack, customer, accounts, kill):
+    customer.run("""
+        const say = async () => { for (let n = 0; n < 60; n += 1) await adapter.sendMessage(`text ${n}`); };
+        window.said = say();
+    """)
+    customer.wait("(await adapter.getMessages()).head > 5")
+    with away(stack.gateway, kill):
+        customer.run("for (let n = 0; n < 5; n += 1) void adapter.sendMessage(`meanwhile ${n}`)")
+    customer.run("await said")
+    customer.all_sent()
+    said = logged(stack, accounts, customer)
+    assert [text for text in said if text.startswith("text")] == texts("text", 60)
+    assert [text for text in said if text.startswith("meanwhile")] == texts("meanwhile")
+    assert customer.run("return (await adapter.getMessages({ limit: 200 })).messages.map((one) => one.content)") == said
+    reasons = {told["reason"] for told in customer.told("disconnected")}
+    assert reasons <= ({"network"} if kill else {"drain", "network"}), reasons
+
+
+def test_unsent_messages_outlive_the_page(stack, customer, accounts):
+    with away(stack.gateway):
+        customer.type(*texts("unsent"))
+        until(lambda: len(customer.run("return await adapter.getUnsent()")) == 5, "they are kept")
+        customer.open()
+        assert customer.run("return (await adapter.resume()).id") == customer.person["user_id"]
+        assert customer.run("return (await adapter.getUnsent()).map((one) => one.content)") == texts("unsent")
+        customer.type("after the reload")
+    customer.all_sent()
+    assert logged(stack, accounts, customer) == [*texts("unsent"), "after the reload"]
+
+
+def test_what_was_missed_comes_once(stack, customer, accounts):
+    agent = accounts.person("Kefu")
+    customer.run("await adapter.sendMessage('hello', given[0])", agent["user_id"])
+    with stack.chat(agent) as chat:
+        def say(*what):
+            for text in what:
+                chat.send({"type": "Chat", "to_user_id": customer.person["user_id"], "content": text})
+
+        say("before")
+        until(lambda: customer.texts() == ["before"], "the first one comes")
+        customer.run("adapter.disconnect()")
+        say(*texts("missed", 20))
+        chat.settle()
+        customer.run("adapter.connect()")
+        until(lambda: len(customer.texts()) == 21, "the others come")
+        assert customer.texts() == ["before", *texts("missed", 20)]
+        # What was stored before a reload is not news after it; what comes between is.
+        customer.wait("(await adapter.getMessages()).head >= 23")
+        customer.open()
+        say("while it loads")
+        customer.run("await adapter.resume()")
+        until(lambda: customer.texts() == ["while it loads"], "what was missed comes", timeout=10)
+        assert customer.shown()[-3:] == ["missed 18", "missed 19", "while it loads"]
+
+
+def test_more_than_comes_by_itself_is_a_page_away(stack, customer, accounts):
+    agent = accounts.person("Kefu")
+    customer.run("await adapter.sendMessage('hello', given[0])", agent["user_id"])
+    customer.run("adapter.disconnect()")
+    with stack.chat(agent) as chat:
+        for text in texts("flood", 1100):
+            chat.send({"type": "Chat", "to_user_id": customer.person["user_id"], "content": text})
+        chat.settle()
+    customer.run("adapter.connect()")
+    customer.connected()
+    assert customer.told("historyChanged") == [{"conversationId": f"c:{customer.person['user_id']}"}]
+    # (An entry of the thousand is the agent's assignment.)
+    assert len(customer.told("message")) == 1000
+    assert customer.texts() == texts("flood", 1100)[-len(customer.texts()):]
+    seen = customer.run("""
+        let page = await adapter.getMessages({ limit: 200 });
+        const seen = page.messages;
+        while (page.hasMore) {
+            page = await adapter.getMessages({ before: seen[0].seq, limit: 200 });
+            seen.unshift(...page.messages);
+        }
+        return seen.filter(({ kind }) => kind === 'chat').map(({ content }) => content);
+    """)
+    assert seen == ["hello", *texts("flood", 1100)]
+    stored = customer.run("""
+        const [{ name }] = await indexedDB.databases();
+        const open = indexedDB.open(name);
+        await new Promise((resolve) => { open.onsuccess = resolve; });
+        const count = open.result.transaction('entries').objectStore('entries').count();
+        await new Promise((resolve) => { count.onsuccess = resolve; });
+        open.result.close();
+        return count.result;
+    """)
+    assert 0 < stored <= 200
+
+
+# Several tabs
+
+
+def test_two_tabs_are_one_user(stack, customer, second, accounts):
+    both = (customer, second)
+    for one, name in zip(both, ("first", "second")):
+        one.type(*texts(name, 10))
+    for one in both:
+        one.all_sent()
+    said = logged(stack, accounts, customer)
+    for name in ("first", "second"):
+        assert [text for text in said if text.startswith(name)] == texts(name, 10)
+    assert len(said) == 20
+    for one in both:
+        until(lambda: one.shown() == said, "both show the same")
+        statuses = {}
+        for message in one.told("messageUpdated"):
+            statuses[message["key"]] = message["status"]
+        assert list(statuses.values()) == ["sent"] * 20
+        assert one.told("message") == []
+    second.run("await adapter.logout()")
+    until(lambda: customer.told("logout") == [{"reason": "logout"}], "the other tab is told")
+
+
+def test_a_closed_tab_s_messages_are_sent_by_another(stack, customer, second, accounts):
+    with away(stack.gateway):
+        customer.type(*texts("from the closed one"))
+        until(lambda: len(second.run("return await adapter.getUnsent()")) == 5, "the other tab knows")
+        customer.close()
+        second.type("from the other")
+    second.all_sent()
+    second.person = customer.person
+    assert logged(stack, accounts, second) == [*texts("from the closed one"), "from the other"]
+
+
+def test_a_session_refreshed_in_one_tab_serves_both(stack, customer, second):
+    before = customer.run("return adapter.ws.ws.url")
+    told = second.run("""
+        // What the server says some minutes before a session ends.
+        const expires_at = '2000-01-01T00:00:00.000Z';
+        const data = JSON.stringify({ type: 'System', code: 'session_expiring', message: '', expires_at });
+        adapter.ws.ws.dispatchEvent(new MessageEvent('message', { data }));
+        const key = Object.keys(localStorage).find((one) => !one.endsWith('users'));
+        const id = JSON.parse(localStorage[key]).id;
+        while (JSON.parse(localStorage[key]).id === id) await new Promise((resolve) => setTimeout(resolve, 20));
+        return [id, JSON.parse(localStorage[key]).id];
+    """)
+    stack.secrets.update(told)
+    for one in (customer, second):
+        assert one.run("return (await adapter.request('GET', '/auth/session')).user_id") == customer.person["user_id"]
+        assert one.told("sessionExpiring") == [] and one.told("disconnected") == []
+    customer.run("adapter.disconnect(); adapter.connect()")
+    customer.connected()
+    assert customer.run("return adapter.ws.ws.url") != before
+
+
+# A tab that sleeps
+
+
+def test_a_tab_that_sleeps_stays_and_hears_all(stack, customer, accounts):
+    """Its script stands still for many pings, as a browser does it to tabs in the background."""
+    agent = accounts.person("Kefu")
+    customer.run("await adapter.sendMessage('hello', given[0])", agent["user_id"])
+    devtools = customer.page.context.new_cdp_session(customer.page)
+    with stack.chat(agent) as chat:
+        chat.expect("Chat", content="hello")
+        devtools.send("Page.setWebLifecycleState", {"state": "frozen"})
+        chat.send({"type": "Chat", "to_user_id": customer.person["user_id"], "content": "are you asleep?"})
+        with pytest.raises(AssertionError, match="no UserLeft"):
+            chat.expect("UserLeft", user_id=customer.person["user_id"], timeout=GONE_SECONDS + 1)
+        devtools.send("Page.setWebLifecycleState", {"state": "active"})
+        until(lambda: customer.texts() == ["are you asleep?"], "it has heard")
+        assert customer.told("disconnected") == []
+        assert customer.run("return (await adapter.sendMessage('no')).status") == "sent"
+
+
+# Uploads
+
+
+def test_an_upload_survives_cut_connections_and_a_reload(stack, tab, accounts):
+    person = accounts.create()
+    size = 40 << 20
+    cuts = [(count << 20, Relay.cut) for count in (5, 13, 26)]
+    with Relay(stack.port, cuts) as relay:
+        page = tab(origin=f"http://localhost:{relay.port}", chunkThreshold=1 << 20)
+        page.login(person["user_id"], person["password"], "customer")
+        upload = """
+            const bytes = new Uint8Array(given[0]).map((_, index) => index * 7 + (index >> 8));
+            const file = new File([bytes], 'film.bin', { lastModified: 1, type: 'application/octet-stream' });
+            window.percents = [];
+            const upload = adapter.uploadFile(file, (percent) => percents.push(percent));
+        """
+        page.run(upload + "void upload.catch(() => {})", size)
+        page.wait("percents.at(-1) > 50", timeout=60)
+        page.open()
+        page.run("await adapter.resume()")
+        before = relay.sent
+        attachment = page.run(upload + "return await upload", size)
+        assert attachment["size"] == size
+        # It went on, and did not begin again: at most a part was sent twice.
+        assert relay.sent - before < size * 0.6
+        percents = page.run("return percents")
+        assert percents == sorted(set(percents)) and percents[-1] == 100
+        digest = page.run("""
+            const answer = await fetch(await adapter.fileUrl(given[0]), { credentials: 'omit' });
+            const bytes = new Uint8Array(await answer.arrayBuffer());
+            return bytes.every((byte, index) => byte === ((index * 7 + (index >> 8)) & 255)) ? bytes.length : 'wrong';
+        """, attachment["id"])
+        assert digest == size

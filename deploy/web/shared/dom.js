@@ -1,0 +1,120 @@
+/**
+ * @typedef {string | number | Node | null | undefined | false} Child
+ * @typedef {Record<string, unknown>} Properties
+ */
+
+/**
+ * An element. Strings become text, never markup; functions listen to the event that their name says (`onclick`); `true`
+ * is an attribute without a value, and `false`, `null` and `undefined` are none.
+ *
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Properties} [properties]
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function el(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (typeof value === 'function') {
+      element.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+    } else if (value !== false && value !== null && value !== undefined) {
+      element.setAttribute(name, value === true ? '' : String(value));
+    }
+  }
+  append(element, ...children);
+  return element;
+}
+
+/** @param {Node} parent @param {...Child} children */
+export function append(parent, ...children) {
+  for (const child of children) {
+    if (child === null || child === undefined || child === false) continue;
+    parent.appendChild(child instanceof Node ? child : document.createTextNode(String(child)));
+  }
+}
+
+/** @param {Element} parent @param {...Child} children the only ones from now on */
+export function fill(parent, ...children) {
+  parent.replaceChildren();
+  append(parent, ...children);
+}
+
+/**
+ * The element of that id.
+ *
+ * @param {string} id
+ * @returns {HTMLElement}
+ */
+export function byId(id) {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`the page has no #${id}`);
+  return element;
+}
+
+/**
+ * Puts the focus on the first element of that selector, if there is one.
+ *
+ * @param {ParentNode} within
+ * @param {string} selector
+ */
+export function focusOn(within, selector) {
+  const found = within.querySelector(selector);
+  if (found instanceof HTMLElement) found.focus();
+}
+
+/**
+ * An icon that says nothing: whatever it stands in says it.
+ *
+ * @param {string} path of a 24 by 24 drawing
+ */
+export function icon(path) {
+  const space = 'http://www.w3.org/2000/svg';
+  const svg = document.createElementNS(space, 'svg');
+  for (const [name, value] of [['viewBox', '0 0 24 24'], ['class', 'icon'], ['aria-hidden', 'true']]) {
+    svg.setAttribute(name, value);
+  }
+  const drawing = document.createElementNS(space, 'path');
+  drawing.setAttribute('d', path);
+  svg.appendChild(drawing);
+  return svg;
+}
+
+/**
+ * A button that shows an icon alone, with its name for everybody who does not see it.
+ *
+ * @param {string} path
+ * @param {string} label
+ * @param {(event: Event) => void} onclick
+ * @param {Properties} [properties]
+ */
+export function iconButton(path, label, onclick, properties = {}) {
+  return el('button', { type: 'button', class: 'icon-button', 'aria-label': label, title: label, onclick,
+    ...properties },
+    icon(path));
+}
+
+/** The icons' drawings. */
+export const ICONS = {
+  attach: 'M16.5 6v11.5a4 4 0 0 1-8 0V5a2.5 2.5 0 0 1 5 0v10.5a1 1 0 0 1-2 0V6H10v9.5a2.5 2.5 0 0 0 5 0V5a4 4 0 0 0-8 0v12.5a5.5 5.5 0 0 0 11 0V6z',
+  send: 'M2 21 23 12 2 3v7l15 2-15 2z',
+  close: 'M19 6.4 17.6 5 12 10.6 6.4 5 5 6.4 10.6 12 5 17.6 6.4 19 12 13.4 17.6 19 19 17.6 13.4 12z',
+  sound: 'M3 9v6h4l5 5V4L7 9zm13.5 3A4.5 4.5 0 0 0 14 8v8a4.5 4.5 0 0 0 2.5-4zM14 3.2v2.1a7 7 0 0 1 0 13.4v2.1a9 9 0 0 0 0-17.6z',
+  silence: 'M3 9v6h4l5 5V4L7 9zm13.6 3 2.7-2.7-1.4-1.4-2.7 2.7-2.7-2.7v2.8L14 12l-1.5 1.5v2.6l2.7-2.7 2.7 2.7 1.4-1.4z',
+  leave: 'M10 17v-3H3v-4h7V7l5 5zm0-15h9a2 2 0 0 1 2 2v16a2 2 0 0 1-2 2h-9a2 2 0 0 1-2-2v-2h2v2h9V4h-9v2H8V4a2 2 0 0 1 2-2z',
+  down: 'M7.4 8.6 12 13.2l4.6-4.6L18 10l-6 6-6-6z',
+  back: 'M20 11H7.8l5.6-5.6L12 4l-8 8 8 8 1.4-1.4L7.8 13H20z',
+  search: 'M15.5 14h-.8l-.3-.3a6.5 6.5 0 1 0-.7.7l.3.3v.8l5 5 1.5-1.5zm-6 0a4.5 4.5 0 1 1 0-9 4.5 4.5 0 0 1 0 9z',
+  help: 'M11 18h2v-2h-2zm1-16a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm0 18a8 8 0 1 1 0-16 8 8 0 0 1 0 16zm0-14a4 4 0 0 0-4 4h2a2 2 0 1 1 4 0c0 2-3 1.8-3 5h2c0-2.3 3-2.5 3-5a4 4 0 0 0-4-4z',
+  info: 'M11 7h2v2h-2zm0 4h2v6h-2zm1-9a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm0 18a8 8 0 1 1 0-16 8 8 0 0 1 0 16z',
+  file: 'M6 2h8l6 6v14H4V4a2 2 0 0 1 2-2zm7 1.5V9h5.5z',
+};
+
+/**
+ * Text for screen readers alone.
+ *
+ * @param {string} text
+ */
+export function unseen(text) {
+  return el('span', { class: 'unseen' }, text);
+}
