@@ -70,6 +70,58 @@ struct DeliveryStateTests {
         #expect(state.offerRepeat("c:u", 4) == false)
     }
 
+    @Test("a gap that hints may fill is not read; when they have, the Acks behind it follow")
+    func gapFilledByHints() {
+        var state = Self.placed([Self.position("c:u", 1, 1)])
+        for sequence in [4, 5] {
+            #expect(state.offer("c:u", sequence, mayBeFilled: true) == .behind(needsRead: true))
+            state.keep([UInt8(sequence)], for: "c:u", sequence)
+        }
+        #expect(state.hasGaps)
+        #expect(state.nextRead() == nil)
+        #expect(state.reach(of: "c:u", to: 3, from: 2, spanMax: 200) == .atHand)
+        #expect(state.offer("c:u", 2, mayBeFilled: true) == .send(isFirstMove: true))
+        #expect(state.takeNextWaiting("c:u") == nil, "3 is still missing")
+        #expect(state.offer("c:u", 3, mayBeFilled: true) == .send(isFirstMove: false))
+        #expect(state.takeNextWaiting("c:u") == [4])
+        #expect(state.takeNextWaiting("c:u") == [5])
+        #expect(state.takeNextWaiting("c:u") == nil)
+        for _ in 0..<2 { state.readGaps() }
+        #expect(!state.hasGaps)
+        #expect(!state.wantsRead)
+        #expect(state.waitingAckCount == 0)
+    }
+
+    @Test("a gap that no hint fills is read at the second look; one that fills slowly, two looks after it last did")
+    func gapReadAfterWaiting() {
+        var state = Self.placed([Self.position("c:u", 1, 1)])
+        _ = state.offer("c:u", 9, mayBeFilled: true)
+        state.keep([9], for: "c:u", 9)
+        state.readGaps()
+        #expect(!state.wantsRead)
+        _ = state.offer("c:u", 2, mayBeFilled: true)
+        state.readGaps()
+        #expect(!state.wantsRead, "something came meanwhile")
+        #expect(state.hasGaps)
+        for _ in 0..<2 { state.readGaps() }
+        #expect(state.nextRead() == .entries("c:u", after: 2))
+        #expect(state.offer("c:u", 3, mayBeFilled: true) == .behind(needsRead: false), "what is read comes by it")
+        #expect(state.takeNextWaiting("c:u") == nil)
+        for sequence in 3...8 { #expect(state.takeRead("c:u", sequence) == .send) }
+        #expect(state.takeRead("c:u", 9) == .acknowledge([9]))
+        #expect(state.endPage("c:u", isEmpty: false) == [])
+        state.readGaps()
+        #expect(!state.hasGaps)
+    }
+
+    @Test("a conversation of which no position is known is read at once, hints or not")
+    func gapWithoutPosition() {
+        var state = Self.placed([])
+        #expect(state.offer("c:new", 3, mayBeFilled: true) == .behind(needsRead: true))
+        #expect(!state.hasGaps)
+        #expect(state.nextRead() == .position("c:new"))
+    }
+
     @Test("before Sync a retry's Ack waits; a cursor past it lets it go (R7)")
     func retryBeforeSync() {
         for (cursor, isPassed) in [(5, true), (4, false)] {

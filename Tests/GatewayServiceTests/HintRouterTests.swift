@@ -63,12 +63,14 @@ struct HintRouterTests {
         router.answered(question, locations(["u1": ["b"], "u2": []]), now: 100)
         _ = told(&router, 100)
         router.committed("c:1", 2, ["u1", "u2"], now: 109)
-        #expect(router.nextQuestion(now: 109) == nil)
         #expect(told(&router, 109) == ["b: c:1 2"])
+        let renewal = try asked(&router, 109)
+        #expect(renewal.userIDs.sorted() == ["u1", "u2"])
         router.committed("c:1", 3, ["u1", "u2"], now: 110)
-        #expect(router.nextQuestion(now: 110)?.userIDs.sorted() == ["u1", "u2"])
         #expect(told(&router, 110).isEmpty)
         #expect(router.takeCounts() == .init(known: 2, unknown: 4))
+        router.answered(renewal, locations(["u1": ["b"], "u2": []]), now: 111)
+        #expect(told(&router, 111) == ["b: c:1 3"])
     }
 
     @Test("an answer older than its lease serves what was committed before its question only")
@@ -182,14 +184,36 @@ struct HintRouterTests {
         #expect(router.takeDroppedNotices() == 2)
     }
 
+    @Test("who is written to is asked for again before the lease ends, once, and nothing waits for it")
+    func renewal() throws {
+        var router = router()
+        router.committed("c:u1", 1, ["u1"], now: 0)
+        router.answered(try asked(&router, 0), locations(["u1": ["b"]]), now: 1)
+        _ = router.nextHints(now: 1)
+        router.committed("c:u1", 2, ["u1"], now: 49)
+        #expect(router.nextQuestion(now: 49) == nil)
+        for head in 3...5 { router.committed("c:u1", head, ["u1"], now: 50) }
+        let question = try asked(&router, 51)
+        #expect(question.userIDs == ["u1"])
+        router.committed("c:u1", 6, ["u1"], now: 52)
+        #expect(router.takeCounts() == .init(known: 5, unknown: 1))
+        router.answered(question, locations(["u1": ["b"]]), now: 53)
+        #expect(router.nextQuestion(now: 53) == nil)
+        router.committed("c:u1", 7, ["u1"], now: 99)
+        router.committed("c:u1", 8, ["u1"], now: 110)
+        #expect(router.takeCounts() == .init(known: 2, unknown: 0), "the lease counts from the second question")
+    }
+
     @Test("the cache holds no more users than it may")
     func cacheBound() {
         var cache = LocationCache(usersMax: 3)
-        for number in 0..<10 { cache.learn("u\(number)", ["b"], validUntil: 10) }
+        for number in 0..<10 { cache.learn("u\(number)", ["b"], askedAt: 0, lease: 10) }
         #expect(cache.count <= 3)
-        #expect(cache.place(of: "u9", now: 9) == .current(["b"]))
+        #expect(cache.place(of: "u9", now: 4) == .current(["b"], isEnding: false))
+        #expect(cache.place(of: "u9", now: 5) == .current(["b"], isEnding: true))
+        #expect(cache.place(of: "u9", now: 9) == .current(["b"], isEnding: true))
         #expect(cache.place(of: "u9", now: 10) == .lastKnown(["b"]))
-        cache.learn("u9", ["b", "c"], validUntil: 10)
+        cache.learn("u9", ["b", "c"], askedAt: 0, lease: 10)
         cache.forget(gateway: "b")
         #expect(cache.place(of: "u9", now: 0) == .lastKnown(["c"]))
     }

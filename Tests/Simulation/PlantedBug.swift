@@ -24,6 +24,8 @@ enum PlantedBug: String, CaseIterable, Sendable {
     case cursorNotChecked = "cursor-not-checked"
     /// A page that may hold own entries is sent before their answers are there, as another's (R7).
     case pageNotHeld = "page-not-held"
+    /// A gap that no hint has filled is not read.
+    case gapNotRead = "gap-not-read"
 
     /// Which world can show it.
     var world: WorldKind { self == .crashBetweenDecisionAndEntry ? .routing : .delivery }

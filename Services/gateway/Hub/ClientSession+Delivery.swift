@@ -96,17 +96,40 @@ extension ClientSession {
         text: UnsafeRawBufferPointer,
         acknowledgement: UnsafeRawBufferPointer? = nil
     ) {
-        switch delivery.offer(conversationID, sequence) {
+        switch delivery.offer(conversationID, sequence, mayBeFilled: shard.peers?.isAlone == false) {
         case .send(let isFirstMove):
-            if let acknowledgement { connection.send(.text, acknowledgement) } else { sendEntry(sequence, text) }
+            if let acknowledgement {
+                connection.send(.text, acknowledgement)
+            } else if let own = delivery.takeWaiting(conversationID, sequence) {
+                own.withUnsafeBytes { connection.send(.text, $0) }
+            } else {
+                sendEntry(sequence, text)
+            }
+            if delivery.waitingAckCount > 0 { sendWaiting(conversationID) }
             if isFirstMove { pingSoon() }
         case .passed:
             if let acknowledgement { connection.send(.text, acknowledgement) }
         case .behind:
             if let acknowledgement { keep(acknowledgement, conversationID, sequence) }
             if delivery.newConversationCount > shard.limits.newConversationsMax { return close(.overload) }
+            if delivery.hasGaps { shard.gapFound(by: self) }
             readNext()
         }
+    }
+
+    /// `Ack`s of entries that follow what was sent now.
+    private func sendWaiting(_ conversationID: String) {
+        while let acknowledgement = delivery.takeNextWaiting(conversationID) {
+            acknowledgement.withUnsafeBytes { connection.send(.text, $0) }
+        }
+        waitingAcksChanged()
+    }
+
+    /// What hints have not filled is read.
+    func readGaps() {
+        guard connection.isOpen else { return }
+        delivery.readGaps()
+        readNext()
     }
 
     /// The `Ack` of an entry that was stored before, by this or an earlier connection.

@@ -44,6 +44,8 @@ final class ClientSession: WebSocketHandler {
     var pingNumber: UInt32 = 0
     /// Whether a ping is due that finds out what was taken.
     var isPingDue = false
+    /// Whether the shard looks at its gaps.
+    var isGapNoted = false
     /// The place in the queue that this connection was told last, while it waits.
     var toldPlace: QueuePlace?
     /// The newest version of a place that it was told, of one that it has left too: what is older comes late.

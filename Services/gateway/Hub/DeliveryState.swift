@@ -61,6 +61,9 @@ struct DeliveryState {
     /// the connection however many conversations it lies in.
     private var readsDue: ArraySlice<String> = []
     private var isReadUnderWay = false
+    /// Gaps that hints may fill yet, with what was sent when they were noted: those since the last look, and before it.
+    private var gaps: [Head] = []
+    private var olderGaps: [Head] = []
     private var ownBegun = 0
     private var ownEnded = 0
     /// How many own entries have to be answered before the page that was read is taken.
@@ -146,14 +149,66 @@ struct DeliveryState {
     // MARK: - Live entries
 
     /// An entry of a conversation of this user's was committed.
-    mutating func offer(_ conversationID: String, _ sequence: Int) -> DeliveryCursor.Step {
+    ///
+    /// - Parameter mayBeFilled: Whether what is missing before it may be on its way from another gateway: it is read
+    ///   then only when it has not come after a while (`readGaps`).
+    mutating func offer(
+        _ conversationID: String,
+        _ sequence: Int,
+        mayBeFilled: @autoclosure () -> Bool = false
+    ) -> DeliveryCursor.Step {
         let step = cursors[conversationID, default: DeliveryCursor()].offer(sequence)
         switch step {
         case .send(isFirstMove: true): noteMoved(conversationID)
-        case .behind(needsRead: true): readOn(conversationID)
+        case .behind(needsRead: true):
+            if phase == .flowing, let sent = sent(in: conversationID), mayBeFilled() {
+                noteGap(conversationID, after: sent)
+            } else {
+                readOn(conversationID)
+            }
         default: break
         }
         return step
+    }
+
+    /// The `Ack` that waits for this place, which has come.
+    mutating func takeWaiting(_ conversationID: String, _ sequence: Int) -> [UInt8]? {
+        guard !waitingAcks.isEmpty else { return nil }
+        return waitingAcks.removeValue(forKey: Place(conversationID: conversationID, sequence: sequence))
+    }
+
+    /// The `Ack` of the entry after the last one that was sent, when it waits for its place: that has come.
+    mutating func takeNextWaiting(_ conversationID: String) -> [UInt8]? {
+        guard !waitingAcks.isEmpty, let sent = sent(in: conversationID),
+            waitingAcks[Place(conversationID: conversationID, sequence: sent + 1)] != nil,
+            case .send = cursors[conversationID]?.offer(sent + 1)
+        else { return nil }
+        return takeWaiting(conversationID, sent + 1)
+    }
+
+    // MARK: - Gaps
+
+    /// Whether entries are known that hints may bring yet.
+    var hasGaps: Bool { !gaps.isEmpty || !olderGaps.isEmpty }
+
+    private mutating func noteGap(_ conversationID: String, after sent: Int) {
+        let isKnown = (gaps + olderGaps).contains { $0.conversationID == conversationID }
+        if !isKnown { gaps.append(Head(conversationID: conversationID, head: sent)) }
+    }
+
+    /// Reads what is missing since the look before the last one; called at an interval while there are gaps.
+    mutating func readGaps() {
+        for gap in olderGaps {
+            guard let cursor = cursors[gap.conversationID], cursor.isBehind, let sent = cursor.sent else { continue }
+            // Something came meanwhile, and the rest may.
+            if sent > gap.head {
+                gaps.append(Head(conversationID: gap.conversationID, head: sent))
+            } else {
+                readOn(gap.conversationID)
+            }
+        }
+        olderGaps = gaps
+        gaps = []
     }
 
     /// The `Ack` of an own entry that cannot be sent yet: kept for its place.
@@ -331,14 +386,7 @@ struct DeliveryState {
     mutating func takeRead(_ conversationID: String, _ sequence: Int) -> Step {
         guard case .send(let isFirstMove) = cursors[conversationID]?.takeRead(sequence) else { return .skip }
         if isFirstMove { noteMoved(conversationID) }
-        if !waitingAcks.isEmpty,
-            let acknowledgement = waitingAcks.removeValue(
-                forKey: Place(conversationID: conversationID, sequence: sequence)
-            )
-        {
-            return .acknowledge(acknowledgement)
-        }
-        return .send
+        return takeWaiting(conversationID, sequence).map(Step.acknowledge) ?? .send
     }
 
     /// The page is at its end.

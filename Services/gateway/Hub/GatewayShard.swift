@@ -35,6 +35,10 @@ final class GatewayShard {
     var deliveries = 0
     var acknowledgements = ByteQueue()
     private var movedSessions: [ClientSession] = []
+    /// Sessions with gaps that hints may fill.
+    private var gapSessions: [ClientSession] = []
+    /// How long a gap waits for hints, to twice as long: several times as long as hints take.
+    private static let gapInterval = Duration.milliseconds(25)
     private var sweepTick: UInt64 = 0
     private var nextNumber: UInt64 = 1
     private(set) var isDraining = false
@@ -282,6 +286,25 @@ final class GatewayShard {
         let sessions = movedSessions
         movedSessions = []
         for session in sessions { session.ping() }
+    }
+
+    /// A session waits for another gateway's hint to fill a gap; when none does it reads.
+    func gapFound(by session: ClientSession) {
+        guard !session.isGapNoted else { return }
+        session.isGapNoted = true
+        if gapSessions.isEmpty { lookAtGapsLater() }
+        gapSessions.append(session)
+    }
+
+    private func lookAtGapsLater() {
+        _ = loop.schedule(after: Self.gapInterval) { [self] in
+            for session in gapSessions { session.readGaps() }
+            gapSessions.removeAll { session in
+                session.isGapNoted = session.connection.isOpen && session.delivery.hasGaps
+                return !session.isGapNoted
+            }
+            if !gapSessions.isEmpty { lookAtGapsLater() }
+        }
     }
 
     /// Told of sessions that have run out, or soon will, to ask about.

@@ -104,9 +104,11 @@ struct HintRouter {
 
     private mutating func route(_ head: HintQueue.Head, _ text: UnsafeRawBufferPointer?, now: Int64) {
         switch cache.place(of: head.userID, now: now) {
-        case .current(let gatewayIDs):
+        case .current(let gatewayIDs, let isEnding):
             counts.known += 1
             hint(head, text, at: gatewayIDs, now: now)
+            // Who is written to all the time need not be waited for when the lease ends.
+            if isEnding, waiting[head.userID] == nil { waiting[head.userID] = enter(head.userID) }
         case .lastKnown(let gatewayIDs):
             counts.unknown += 1
             if isSilent { hint(head, text, at: anywhere(gatewayIDs), now: now) }
@@ -159,7 +161,7 @@ struct HintRouter {
 
     /// A frame of the moment for a user: it waits for one look-up at most.
     mutating func notify(_ userID: String, _ frame: String, now: Int64) {
-        if case .current(let gatewayIDs) = cache.place(of: userID, now: now) {
+        if case .current(let gatewayIDs, _) = cache.place(of: userID, now: now) {
             return notify(userID, frame, at: gatewayIDs)
         }
         guard waitingFrames < Self.waitingFramesMax else { return notices.drop() }
@@ -214,7 +216,7 @@ struct HintRouter {
         let validUntil = asked.sentAt + Int64(answer.leaseMilliseconds)
         for userID in asked.userIDs {
             let gatewayIDs = answer.locations[userID] ?? []
-            cache.learn(userID, gatewayIDs, validUntil: validUntil)
+            cache.learn(userID, gatewayIDs, askedAt: asked.sentAt, lease: Int64(answer.leaseMilliseconds))
             guard var entry = waiting.removeValue(forKey: userID) else { continue }
             for (conversationID, waiting) in entry.heads {
                 let head = HintQueue.Head(conversationID: conversationID, userID: userID, head: waiting.head)
@@ -239,7 +241,7 @@ struct HintRouter {
             guard var entry = waiting.removeValue(forKey: userID) else { continue }
             var lastKnown: [String] = []
             switch cache.place(of: userID, now: now) {
-            case .current(let gatewayIDs), .lastKnown(let gatewayIDs): lastKnown = gatewayIDs
+            case .current(let gatewayIDs, _), .lastKnown(let gatewayIDs): lastKnown = gatewayIDs
             }
             for (conversationID, waiting) in entry.heads where !waiting.isHinted {
                 let head = HintQueue.Head(conversationID: conversationID, userID: userID, head: waiting.head)

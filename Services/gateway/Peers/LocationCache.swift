@@ -10,7 +10,9 @@ struct LocationCache {
     /// Where a user is.
     enum Place: Equatable {
         /// The gateways' ids; none for nowhere.
-        case current([String])
+        ///
+        /// `isEnding`: half of the lease is over, and who asks now has the next answer before this one runs out.
+        case current([String], isEnding: Bool)
         /// Presence has to be asked; the last that it said, none if it never did.
         case lastKnown([String])
     }
@@ -18,6 +20,7 @@ struct LocationCache {
     private struct Entry {
         var gatewayIDs: [String]
         var validUntil: Int64
+        var endsFrom: Int64
     }
 
     private var entries: [String: Entry] = [:]
@@ -30,17 +33,23 @@ struct LocationCache {
     /// Where the user is, at a monotonic time in milliseconds.
     func place(of userID: String, now: Int64) -> Place {
         guard let entry = entries[userID] else { return .lastKnown([]) }
-        return now < entry.validUntil ? .current(entry.gatewayIDs) : .lastKnown(entry.gatewayIDs)
+        return now < entry.validUntil
+            ? .current(entry.gatewayIDs, isEnding: now >= entry.endsFrom) : .lastKnown(entry.gatewayIDs)
     }
 
     /// Presence has answered a question.
     ///
     /// - Parameters:
     ///   - gatewayIDs: None for nowhere.
-    ///   - validUntil: The lease's end, counted from the sending of the question.
-    mutating func learn(_ userID: String, _ gatewayIDs: [String], validUntil: Int64) {
+    ///   - askedAt: When the question was sent: the lease counts from there.
+    ///   - lease: In milliseconds.
+    mutating func learn(_ userID: String, _ gatewayIDs: [String], askedAt: Int64, lease: Int64) {
         if entries.count >= usersMax, entries[userID] == nil { entries.removeAll() }
-        entries[userID] = Entry(gatewayIDs: gatewayIDs, validUntil: validUntil)
+        entries[userID] = Entry(
+            gatewayIDs: gatewayIDs,
+            validUntil: askedAt + lease,
+            endsFrom: askedAt + lease / 2
+        )
     }
 
     /// Presence has another epoch: what the former one said is no more than the last known.
@@ -51,7 +60,8 @@ struct LocationCache {
     /// A gateway's registration has ended: its users are not there any more.
     mutating func forget(gateway gatewayID: String) {
         for (userID, entry) in entries where entry.gatewayIDs.contains(gatewayID) {
-            entries[userID] = Entry(gatewayIDs: entry.gatewayIDs.filter { $0 != gatewayID }, validUntil: .min)
+            entries[userID]?.gatewayIDs = entry.gatewayIDs.filter { $0 != gatewayID }
+            entries[userID]?.validUntil = .min
         }
     }
 }

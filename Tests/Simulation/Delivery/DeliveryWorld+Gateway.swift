@@ -23,10 +23,24 @@ extension DeliveryWorld {
             gateways[gateway].readsDue.append(.heads(userID))
         }
         for index in gateways[gateway].sessions.indices {
+            readGaps(index, at: gateway)
             guard let read = gateways[gateway].sessions[index].delivery.nextRead() else { continue }
             let connection = gateways[gateway].sessions[index].connection
             gateways[gateway].readsDue.append(.next(connection: connection, read))
         }
+    }
+
+    private mutating func readGaps(_ index: Int, at gateway: Int) {
+        let time = now.monotonic
+        guard bug != .gapNotRead, gateways[gateway].sessions[index].delivery.hasGaps else {
+            gateways[gateway].sessions[index].gapsAt = nil
+            return
+        }
+        let due = gateways[gateway].sessions[index].gapsAt ?? time + SimulatedGateway.gapMilliseconds
+        gateways[gateway].sessions[index].gapsAt = due
+        guard time >= due else { return }
+        gateways[gateway].sessions[index].gapsAt = time + SimulatedGateway.gapMilliseconds
+        gateways[gateway].sessions[index].delivery.readGaps()
     }
 
     private mutating func sendEvents(_ gateway: Int) {
@@ -154,18 +168,26 @@ extension DeliveryWorld {
 
     mutating func deliver(_ conversation: Int, _ sequence: Int, to index: Int, at gateway: Int) {
         let id = Self.conversationIDs[conversation]
-        let step = gateways[gateway].sessions[index].delivery.offer(id, sequence)
+        let connection = gateways[gateway].sessions[index].connection
+        let isAlone = gateways[gateway].isAlone(now.monotonic)
+        let step = gateways[gateway].sessions[index].delivery.offer(id, sequence, mayBeFilled: !isAlone)
         guard case .send = step else {
             if bug != .cursorNotChecked || step == .passed { return }
-            return send(
-                .entry(conversation: conversation, sequence: sequence),
-                gateways[gateway].sessions[index].connection
-            )
+            return send(.entry(conversation: conversation, sequence: sequence), connection)
         }
-        send(
-            .entry(conversation: conversation, sequence: sequence),
-            gateways[gateway].sessions[index].connection
-        )
+        if let own = gateways[gateway].sessions[index].delivery.takeWaiting(id, sequence) {
+            sendKept(own, connection)
+        } else {
+            send(.entry(conversation: conversation, sequence: sequence), connection)
+        }
+        sendWaiting(id, index, at: gateway)
+    }
+
+    /// `Ack`s of entries that follow what was sent now.
+    private mutating func sendWaiting(_ id: String, _ index: Int, at gateway: Int) {
+        while let own = gateways[gateway].sessions[index].delivery.takeNextWaiting(id) {
+            sendKept(own, gateways[gateway].sessions[index].connection)
+        }
     }
 
     private mutating func deliver(
@@ -175,8 +197,11 @@ extension DeliveryWorld {
         at gateway: Int
     ) {
         let id = Self.conversationIDs[request.conversation]
-        switch gateways[gateway].sessions[index].delivery.offer(id, sequence) {
-        case .send, .passed: acknowledge(request, sequence, index, at: gateway)
+        let isAlone = gateways[gateway].isAlone(now.monotonic)
+        switch gateways[gateway].sessions[index].delivery.offer(id, sequence, mayBeFilled: !isAlone) {
+        case .send, .passed:
+            acknowledge(request, sequence, index, at: gateway)
+            sendWaiting(id, index, at: gateway)
         case .behind: keep(request, sequence, index, at: gateway)
         }
     }

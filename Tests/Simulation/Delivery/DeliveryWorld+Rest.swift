@@ -35,8 +35,11 @@ extension DeliveryWorld {
             if let agent = agents.randomElement(using: &random) { write(agent, to: conversation) }
         }
         settleAll()
-        pass(250)
-        settleAll()
+        // A gap that no hint fills is read within two looks.
+        for _ in 0..<2 {
+            pass(250)
+            settleAll()
+        }
         check()
     }
 

@@ -10,6 +10,8 @@ struct SimulatedGateway {
         var delivery = DeliveryState(awaitsSync: true)
         /// What was read while own entries were on their way to the log.
         var heldPage: (conversation: String, after: Int, last: Int)?
+        /// When its gaps are looked at next.
+        var gapsAt: Int64?
     }
 
     /// What the log is to do; answered in order.
@@ -42,6 +44,7 @@ struct SimulatedGateway {
     }
 
     static let heartbeatMilliseconds: Int64 = 600
+    static let gapMilliseconds: Int64 = 25
 
     let id: String
     var incarnation = 1
