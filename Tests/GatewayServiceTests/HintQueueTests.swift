@@ -176,7 +176,7 @@ struct HintQueueTests {
         #expect(hints.map(\.firstSequence) == [4, 4])
     }
 
-    @Test("only without a gap up to the head; what was not taken is told again without")
+    @Test("each run without a gap is a hint of its own; what was not taken is told again without texts")
     func gaps() throws {
         var queue = queue()
         for (head, text) in [(4, "four"), (6, "six"), (7, "seven")] { add(&queue, .init("c:1", "u1", head), text) }
@@ -186,25 +186,41 @@ struct HintQueueTests {
         add(&queue, .init("c:3", "u1", 8), "late")
         add(&queue, .init("c:3", "u1", 10), "ten")
         let first = try request(&queue, 0)
-        let byName = Dictionary(uniqueKeysWithValues: first.hints.entries.map { ($0.conversationID, $0) })
-        #expect(texts(byName["c:1"]) == ["six", "seven"])
-        #expect(texts(byName["c:2"]) == [])
-        #expect(texts(byName["c:3"]) == ["ten"])
+        let byName = Dictionary(grouping: first.hints.entries, by: \.conversationID)
+        #expect(byName["c:1"]?.map(\.head) == [4, 7])
+        #expect(byName["c:1"]?.map(texts) == [["four"], ["six", "seven"]])
+        #expect(byName["c:2"]?.map(texts) == [[]])
+        #expect(byName["c:3"]?.map(texts) == [["ten"]])
         queue.failed(first, now: 0)
         let second = try request(&queue, 1000)
-        #expect(told(second) == told(first))
+        #expect(told(second) == ["c:1 u1 7", "c:2 u1 2", "c:3 u1 10"])
         #expect(second.hints.entries.allSatisfy { $0.texts.isEmpty })
+    }
+
+    @Test("of many runs the newest go along, and to each member those of their part")
+    func runs() throws {
+        var queue = queue()
+        for run in 0...EntryRuns.runsMax { add(&queue, .init("c:1", "u1", 10 * run + 1), "\(run)") }
+        #expect(try request(&queue, 0).hints.entries.map(texts) == [["\(EntryRuns.runsMax)"]])
+        var runs = EntryRuns()
+        let text = Array("x".utf8)
+        for sequence in [2, 3, 5, 6, 7] { text.withUnsafeBytes { runs.add(sequence, $0) } }
+        let found = (1...8).map { head in runs.runs(upTo: head).map { "\($0.first)-\($0.last)" } }
+        #expect(
+            found == [["2-1"], ["2-2"], ["2-3"], ["2-3", "5-4"], ["2-3", "5-5"], ["2-3", "5-6"], ["2-3", "5-7"]]
+                + [["2-3", "5-7", "9-8"]]
+        )
     }
 
     @Test("many entries, or large ones, go without texts, and a request takes no more of them than it may")
     func textBounds() throws {
         var queue = HintQueue()
         _ = queue.update(peers(["b": 1]), askedAt: 0)
-        for head in 1...EntryRun.entriesMax + 1 { add(&queue, .init("c:1", "u1", head), "x") }
+        for head in 1...EntryRuns.entriesMax + 1 { add(&queue, .init("c:1", "u1", head), "x") }
         let many = try request(&queue, 0)
         #expect(texts(many.hints.entries.first) == ["x"])
         _ = queue.update(peers(["b": 2]), askedAt: 1)
-        let half = String(repeating: "x", count: EntryRun.bytesMax / 2 + 1)
+        let half = String(repeating: "x", count: EntryRuns.bytesMax / 2 + 1)
         for head in 1...2 { add(&queue, .init("c:1", "u1", head), half) }
         let large = try request(&queue, 1)
         #expect(large.hints.entries.map(\.head) == [2])
@@ -217,7 +233,7 @@ struct HintQueueTests {
         while let next = queue.next(now: 2).first {
             let entries = next.hints.entries
             let bytes = entries.reduce(0) { $0 + $1.textByteCount }
-            #expect(bytes < HintQueue.textBytesPerRequest + EntryRun.bytesMax)
+            #expect(bytes < HintQueue.textBytesPerRequest + EntryRuns.bytesMax)
             told += entries.count
             textCount += entries.count { !$0.texts.isEmpty }
             queue.taken(next)

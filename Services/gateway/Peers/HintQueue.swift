@@ -1,10 +1,10 @@
 /// What other gateways are still to be told (DESIGN R5): pure.
 ///
 /// Of each conversation the newest head is pending, for each member by itself: one whose membership has ended is to be
-/// sent no more than that. The texts of its newest entries go with it, so that who is that far need not read them. A
-/// gateway has one request under way, sent again until it is taken or the gateway's registration has ended; what is
-/// sent again is sent without texts. A gateway for which more conversations than `conversationsMax` are pending is told
-/// to read everything instead: nothing is lost by the bound.
+/// sent no more than that. The texts of its newest entries go with it, so that who is that far need not read them: each
+/// run of them is a hint of its own. A gateway has one request under way, sent again until it is taken or the gateway's
+/// registration has ended; what is sent again is sent without texts. A gateway for which more conversations than
+/// `conversationsMax` are pending is told to read everything instead: nothing is lost by the bound.
 struct HintQueue {
     /// Conversations that may be pending for one gateway.
     static let conversationsMax = 20_000
@@ -36,7 +36,7 @@ struct HintQueue {
     fileprivate struct Pending {
         /// Each member once; a conversation has few.
         var members: [(userID: String, head: Int)] = []
-        var run = EntryRun()
+        var runs = EntryRuns()
     }
 
     fileprivate struct Target {
@@ -199,7 +199,7 @@ extension HintQueue.Target {
             textCount += parts.reduce(0) { $0 + $1.textByteCount }
             order.removeFirst()
             pending[conversationID] = nil
-            textBytes -= conversation.run.byteCount
+            textBytes -= conversation.runs.byteCount
         }
         requests += 1
         let request = HintQueue.Request(peer: peer, number: requests, hints: hints)
@@ -211,24 +211,25 @@ extension HintQueue.Target {
 extension HintQueue.Pending {
     /// - Returns: How many bytes of texts more, or fewer, it has.
     fileprivate mutating func add(_ head: HintQueue.Head, _ text: UnsafeRawBufferPointer?) -> Int {
-        let before = run.byteCount
-        run.add(head.head, text)
+        let before = runs.byteCount
+        runs.add(head.head, text)
         if let place = members.firstIndex(where: { $0.userID == head.userID }) {
             members[place].head = max(members[place].head, head.head)
         } else {
             members.append((head.userID, head.head))
         }
-        return run.byteCount - before
+        return runs.byteCount - before
     }
 
-    /// One for all members who are to be sent as much.
+    /// One of each run, oldest first, for all members who are to be sent as much.
     fileprivate func hints(_ conversationID: String) -> [DeliveryHint] {
-        if members.count == 1 { return [hint(conversationID, members[0].head, [members[0].userID])] }
+        if members.count == 1 { return hints(conversationID, members[0].head, [members[0].userID]) }
         return Dictionary(grouping: members, by: \.head)
-            .map { hint(conversationID, $0, $1.map(\.userID).sorted()) }
+            .flatMap { hints(conversationID, $0, $1.map(\.userID).sorted()) }
     }
 
-    private func hint(_ conversationID: String, _ head: Int, _ userIDs: [String]) -> DeliveryHint {
-        DeliveryHint(conversationID: conversationID, head: head, userIDs: userIDs, texts: run.texts(upTo: head))
+    private func hints(_ conversationID: String, _ head: Int, _ userIDs: [String]) -> [DeliveryHint] {
+        runs.runs(upTo: head)
+            .map { DeliveryHint(conversationID: conversationID, head: $0.last, userIDs: userIDs, texts: $0.texts) }
     }
 }
