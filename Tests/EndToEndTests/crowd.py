@@ -70,6 +70,11 @@ class Crowd:
     def acknowledged(self):
         return sum(len(client.acks) for client in self.clients)
 
+    @property
+    def refusals(self):
+        """Handshakes that were to be tried again later."""
+        return sum(client.refusals for client in self.clients)
+
     def state(self):
         owed = {client.name: len(client.outbox) for client in self.clients if client.outbox}
         away = [client.name for client in self.clients if not client.ready.is_set()]
