@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from accounts import Accounts
+from adapter_pages import BLANK, accounts, note_sessions, tab
 from browser import Site
-from pages import Tab, chromium, tabs_of
+from pages import Tab, chromium
 from waiting import until
 
 SETTINGS = {"auth.password_cost": 1}
@@ -19,7 +19,7 @@ UPLOAD = "return (await adapter.uploadFile(new File(['a'], given[0], { type: 'te
 @pytest.fixture(scope="module")
 def elsewhere(stack):
     """Another site, with a page that loads the adapter from the stack's release folder, as from a CDN."""
-    (stack.directory / "web/blank.html").write_text("<!doctype html><meta charset=utf-8><title>blank</title><body>")
+    (stack.directory / "web/blank.html").write_text(BLANK)
     site = Site()
     site.files["/blank.html"] = ("text/html", b"<!doctype html><meta charset=utf-8><title>elsewhere</title>")
     yield site
@@ -31,17 +31,6 @@ def browser(stack, elsewhere):
     rules = f"MAP {ELSEWHERE} 127.0.0.1:{elsewhere.port}, MAP {BACKEND} 127.0.0.1:{stack.port}"
     with chromium(f"--host-resolver-rules={rules}") as one:
         yield one
-
-
-@pytest.fixture
-def tab(stack, browser):
-    with tabs_of(stack, browser) as make:
-        yield make
-
-
-@pytest.fixture(scope="module")
-def accounts(stack):
-    return Accounts(stack)
 
 
 @pytest.fixture
@@ -145,7 +134,6 @@ def test_late_parts_come_from_the_release_folder_of_another_origin(stack, browse
     assert page.run(UPLOAD, "a.txt") == "a.txt"
     scripts = page.run("return performance.getEntriesByType('resource').map(({ name }) => name)")
     assert f"http://{BACKEND}{release}/services/uploads.js" in scripts
-    kept = page.run("return Object.entries(localStorage).filter(([name]) => !name.endsWith('users'))")
-    stack.secrets.update(re.search(r'"id":"([^"]+)"', value).group(1) for _, value in kept)
+    note_sessions(stack, page)
     assert page.problems == []
     context.close()

@@ -1,12 +1,8 @@
-"""EnterpriseAdapter without a network, through crashes, reloads and sleep, in several tabs: once, in order, no flap."""
-
-import contextlib
-import json
+"""EnterpriseAdapter without a network, through crashes, reloads and sleep: once, in order, no flap."""
 
 import pytest
 
-from accounts import Accounts
-from pages import chromium, tabs_of
+from adapter_pages import accounts, away, browser, customer, logged, tab, texts
 from relay import Relay
 from waiting import until
 
@@ -14,70 +10,6 @@ from waiting import until
 PING_SECONDS = 2
 GONE_SECONDS = 2.5 * PING_SECONDS + 5
 SETTINGS = {"gateway.ping_interval_ms": PING_SECONDS * 1000, "auth.password_cost": 1}
-
-
-@pytest.fixture(scope="module")
-def browser(stack):
-    (stack.directory / "web/blank.html").write_text("<!doctype html><meta charset=utf-8><title>blank</title><body>")
-    with chromium() as one:
-        yield one
-
-
-@pytest.fixture
-def tab(stack, browser):
-    with tabs_of(stack, browser) as make:
-        yield make
-
-
-@pytest.fixture(scope="module")
-def accounts(stack):
-    return Accounts(stack)
-
-
-@pytest.fixture
-def customer(accounts, tab):
-    """A page whose customer has logged in."""
-    person = accounts.create()
-    page = tab()
-    page.login(person["user_id"], person["password"], "customer")
-    page.person = person
-    yield page
-    kept = page.run("return Object.entries(localStorage)") if not page.page.is_closed() else []
-    accounts.stack.secrets.update(json.loads(value)["id"] for name, value in kept if not name.endswith("users"))
-
-
-@pytest.fixture
-def second(customer, tab):
-    """Another tab of the same browser."""
-    page = tab(customer.page.context)
-    assert page.run("return (await adapter.resume()).id") == customer.person["user_id"]
-    page.connected()
-    return page
-
-
-@contextlib.contextmanager
-def away(process, kill=True):
-    """While it does not run."""
-    if kill:
-        process.kill()
-    else:
-        assert process.stop() == 0
-    try:
-        yield
-    finally:
-        process.start()
-
-
-def logged(stack, accounts, page):
-    """The texts of a customer's conversation, as the server has them."""
-    query = f"conversation_id=c:{page.person['user_id']}"
-    return [
-        entry["content"] for entry in stack.history(accounts.admin["session_id"], query) if entry["type"] == "Chat"
-    ]
-
-
-def texts(name, count=5):
-    return [f"{name} {number}" for number in range(count)]
 
 
 def test_what_is_typed_without_a_network_is_sent_once_and_in_order(stack, customer, accounts):
@@ -186,62 +118,6 @@ def test_more_than_comes_by_itself_is_a_page_away(stack, customer, accounts):
         return count.result;
     """)
     assert 0 < stored <= 200
-
-
-# Several tabs
-
-
-def test_two_tabs_are_one_user(stack, customer, second, accounts):
-    both = (customer, second)
-    for one, name in zip(both, ("first", "second")):
-        one.type(*texts(name, 10))
-    for one in both:
-        one.all_sent()
-    said = logged(stack, accounts, customer)
-    for name in ("first", "second"):
-        assert [text for text in said if text.startswith(name)] == texts(name, 10)
-    assert len(said) == 20
-    for one in both:
-        until(lambda: one.shown() == said, "both show the same")
-        statuses = {}
-        for message in one.told("messageUpdated"):
-            statuses[message["key"]] = message["status"]
-        assert list(statuses.values()) == ["sent"] * 20
-        assert one.told("message") == []
-    second.run("await adapter.logout()")
-    until(lambda: customer.told("logout") == [{"reason": "logout"}], "the other tab is told")
-
-
-def test_a_closed_tab_s_messages_are_sent_by_another(stack, customer, second, accounts):
-    with away(stack.gateway):
-        customer.type(*texts("from the closed one"))
-        until(lambda: len(second.run("return await adapter.getUnsent()")) == 5, "the other tab knows")
-        customer.close()
-        second.type("from the other")
-    second.all_sent()
-    second.person = customer.person
-    assert logged(stack, accounts, second) == [*texts("from the closed one"), "from the other"]
-
-
-def test_a_session_refreshed_in_one_tab_serves_both(stack, customer, second):
-    before = customer.run("return adapter.ws.ws.url")
-    told = second.run("""
-        // What the server says some minutes before a session ends.
-        const expires_at = '2000-01-01T00:00:00.000Z';
-        const data = JSON.stringify({ type: 'System', code: 'session_expiring', message: '', expires_at });
-        adapter.ws.ws.dispatchEvent(new MessageEvent('message', { data }));
-        const key = Object.keys(localStorage).find((one) => !one.endsWith('users'));
-        const id = JSON.parse(localStorage[key]).id;
-        while (JSON.parse(localStorage[key]).id === id) await new Promise((resolve) => setTimeout(resolve, 20));
-        return [id, JSON.parse(localStorage[key]).id];
-    """)
-    stack.secrets.update(told)
-    for one in (customer, second):
-        assert one.run("return (await adapter.request('GET', '/auth/session')).user_id") == customer.person["user_id"]
-        assert one.told("sessionExpiring") == [] and one.told("disconnected") == []
-    customer.run("adapter.disconnect(); adapter.connect()")
-    customer.connected()
-    assert customer.run("return adapter.ws.ws.url") != before
 
 
 # A tab that sleeps
