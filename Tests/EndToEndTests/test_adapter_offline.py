@@ -2,7 +2,8 @@
 
 import pytest
 
-from adapter_pages import accounts, away, browser, customer, logged, tab, texts
+from adapter_pages import BLANK, accounts, away, browser, customer, logged, note_sessions, tab, texts
+from browser import Browser
 from relay import Relay
 from waiting import until
 
@@ -45,6 +46,42 @@ def test_a_gateway_that_goes_takes_nothing_along(stack, customer, accounts, kill
     assert customer.run("return (await adapter.getMessages({ limit: 200 })).messages.map((one) => one.content)") == said
     reasons = {told["reason"] for told in customer.told("disconnected")}
     assert reasons <= ({"network"} if kill else {"drain", "network"}), reasons
+
+
+@pytest.fixture
+def behind(stack, tab, accounts):
+    """Makes a page whose customer is connected through a relay."""
+    def make(relay, **config):
+        person = accounts.create()
+        page = tab(origin=f"http://localhost:{relay.port}", **config)
+        page.login(person["user_id"], person["password"], "customer")
+        page.person = person
+        note_sessions(stack, page)
+        return page
+
+    return make
+
+
+@pytest.mark.parametrize("ways", [("up", "down"), ("down",)], ids=["nothing", "no answer"])
+def test_a_network_that_falls_silent(stack, behind, accounts, ways):
+    """Nobody says that the connection is gone: what stays unanswered shows it, and is sent again elsewhere."""
+    with Relay(stack.port) as relay:
+        page = behind(relay, heartbeatInterval=1000)
+        page.run("await adapter.sendMessage('before')")
+        relay.hold(*ways)
+        page.type(*texts("typed"))
+        page.wait("(await adapter.getUnsent()).length === 5")
+        if "up" not in ways:
+            # The first one has arrived, and only its answer is lost.
+            until(lambda: logged(stack, accounts, page) == ["before", "typed 0"], "it arrives", timeout=30)
+        until(lambda: page.run("return adapter.state") != "connected", "the loss is noticed", timeout=40)
+        assert len(page.run("return await adapter.getUnsent()")) == 5
+        (told,) = page.told("disconnected")
+        assert (told["code"], told["reason"], told["willReconnect"]) == (1006, "network", True)
+        relay.flow()
+        page.all_sent(timeout=60)
+        assert logged(stack, accounts, page) == ["before", *texts("typed")] == page.shown()
+        assert page.told("message") == []
 
 
 def test_unsent_messages_outlive_the_page(stack, customer, accounts):
@@ -138,6 +175,84 @@ def test_a_tab_that_sleeps_stays_and_hears_all(stack, customer, accounts):
         until(lambda: customer.texts() == ["are you asleep?"], "it has heard")
         assert customer.told("disconnected") == []
         assert customer.run("return (await adapter.sendMessage('no')).status") == "sent"
+
+
+def test_a_laptop_that_sleeps_finds_everything_when_it_wakes(stack, behind, accounts):
+    """Its connection is dead meanwhile, the gateway another one; it wakes slowly, as laptops do."""
+    agent = accounts.person("Kefu")
+    with Relay(stack.port) as relay, stack.chat(agent) as chat:
+        page = behind(relay)
+        user = page.person["user_id"]
+        page.run("await adapter.sendMessage('hello', given[0])", agent["user_id"])
+        devtools = page.page.context.new_cdp_session(page.page)
+        devtools.send("Emulation.setCPUThrottlingRate", {"rate": 10})
+        relay.hold()
+        page.type(*texts("last words"))
+        page.wait("(await adapter.getUnsent()).length === 5")
+        devtools.send("Page.setWebLifecycleState", {"state": "frozen"})
+        # Who answers no ping has left.
+        chat.expect("UserLeft", user_id=user, timeout=30)
+        for text in texts("while you slept", 20):
+            chat.send({"type": "Chat", "to_user_id": user, "content": text})
+        chat.settle()
+        with away(stack.gateway):
+            relay.cut()
+        relay.flow()
+        devtools.send("Page.setWebLifecycleState", {"state": "active"})
+        until(lambda: len(page.texts()) == 20, "what was missed comes", timeout=60)
+        page.all_sent(timeout=60)
+        assert page.texts() == texts("while you slept", 20)
+        said = ["hello", *texts("while you slept", 20), *texts("last words")]
+        assert logged(stack, accounts, page) == said == page.shown()
+
+
+def test_a_hidden_tab_whose_timers_hardly_run_stays(stack, accounts):
+    """By the browser's own rules for tabs that nobody looks at: a timer a minute, soon after it was hidden."""
+    agent, person = accounts.person("Kefu"), accounts.create()
+    hidden = Browser(
+        f"http://localhost:{stack.port}",
+        arguments=["--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/1"],
+        excluded=[
+            "disable-background-timer-throttling", "disable-backgrounding-occluded-windows",
+            "disable-renderer-backgrounding",
+        ],
+    )
+    try:
+        with stack.chat(agent) as chat:
+            (stack.directory / "web/blank.html").write_text(BLANK)
+            hidden.open(f"http://localhost:{stack.port}/blank.html")
+            window = hidden.driver.current_window_handle
+            kept = hidden.run("""
+                const { EnterpriseAdapter } = await import('/services/enterprise-adapter.js');
+                window.adapter = EnterpriseAdapter.getInstance({ heartbeatInterval: 1000 });
+                window.told = [];
+                for (const event of ['disconnected', 'message']) adapter.on(event, (data) => told.push([event, data]));
+                await adapter.login(given[0], given[1], 'customer');
+                await adapter.sendMessage('hello', given[2]);
+                window.seen = { states: [], ticks: 0 };
+                document.onvisibilitychange = () => seen.states.push([document.visibilityState, seen.ticks]);
+                setInterval(() => { seen.ticks += 1; }, 100);
+                return Object.entries(localStorage).flatMap(([, value]) => JSON.parse(value).id ?? []);
+            """, person["user_id"], person["password"], agent["user_id"])
+            assert len(kept) == 1
+            stack.secrets.update(kept)
+            chat.expect("Chat", content="hello")
+            hidden.driver.switch_to.new_window("tab")
+            chat.send({"type": "Chat", "to_user_id": person["user_id"], "content": "still there?"})
+            with pytest.raises(AssertionError, match="no UserLeft"):
+                chat.expect("UserLeft", user_id=person["user_id"], timeout=GONE_SECONDS + 3)
+            hidden.driver.switch_to.window(window)
+            (left, before), (back, after) = hidden.run("return seen.states")
+            assert (left, back) == ("hidden", "visible")
+            # (A hundred and more, if it were not for the browser.)
+            assert after - before < 40
+            told = hidden.run("return JSON.parse(JSON.stringify(told))")
+            assert [(event, one["content"]) for event, one in told if one.get("kind") != "assigned"] == [
+                ("message", "still there?"),
+            ]
+            assert hidden.run("return (await adapter.sendMessage('yes')).status") == "sent"
+    finally:
+        hidden.close()
 
 
 # Uploads
