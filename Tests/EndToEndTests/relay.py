@@ -12,6 +12,7 @@ class Relay:
         self.breaks = sorted(breaks, key=lambda one: one[0])
         self.sent = 0
         self.pairs = []
+        self.websocket = None
         self.lock = threading.Lock()
         self.flows = {"up": threading.Event(), "down": threading.Event()}
         self.flow()
@@ -49,6 +50,10 @@ class Relay:
                     pass
                 one.close()
 
+    def inject(self, data):
+        """Bytes to the server on the newest WebSocket, as if the client had sent them."""
+        self.websocket.sendall(data)
+
     def _accept(self):
         while True:
             try:
@@ -67,6 +72,8 @@ class Relay:
                 self.flows[way].wait()
                 target.sendall(piece)
                 if way == "up":
+                    if piece.startswith(b"GET /ws"):
+                        self.websocket = target
                     self._count(len(piece))
             target.shutdown(socket.SHUT_WR)
         except OSError:
