@@ -238,3 +238,29 @@ def test_a_session_refreshed_in_one_tab_serves_both(stack, customer, second):
     customer.run("adapter.disconnect(); adapter.connect()")
     customer.connected()
     assert customer.run("return adapter.ws.ws.url") != before
+
+
+@pytest.mark.parametrize("is_new", [False, True], ids=["in a tab of theirs", "in a new tab"])
+def test_another_user_takes_the_browser_over(stack, customer, second, tab, accounts, is_new):
+    (former,) = note_sessions(stack, customer)
+    other = accounts.create()
+    with away(stack.gateway):
+        customer.type("not sent yet")
+        second.wait("(await adapter.getUnsent()).length === 1")
+        taker = tab(customer.page.context) if is_new else second
+        taker.run("await adapter.login(...given)", other["user_id"], other["password"], "customer")
+        note_sessions(stack, taker)
+        for page in (customer, second):
+            page.wait(f"adapter.user?.id === {json.dumps(other['user_id'])}")
+            assert page.told("logout") == [{"reason": "replaced_login"}]
+            assert [user["id"] for user in page.told("login")] == [customer.person["user_id"], other["user_id"]]
+            # Nothing of the one is shown to the other.
+            assert page.run("return await adapter.getUnsent()") == []
+    for page in (customer, second):
+        page.connected(timeout=30)
+        assert page.shown() == []
+    assert stack.http("GET", "/auth/session", session=former).status == 401
+    customer.login(customer.person["user_id"], customer.person["password"], "customer")
+    customer.all_sent()
+    assert logged(stack, accounts, customer) == ["not sent yet"]
+    until(lambda: second.shown() == ["not sent yet"], "the other tab has gone along")

@@ -170,9 +170,11 @@ export class AdapterCore {
       const session = await Session.fromLogin(answer, this.rest);
       this.reports.add({ kind: 'timing', message: 'login', value: performance.now() - began });
       const former = this.session.current;
+      // Also one that only other tabs have taken up: they go over to the new one.
+      const replaced = former ?? this.session.kept();
       if (former && former.user.id !== session.user.id) this.#end('replaced_login');
       await this.#begin(session);
-      if (former && former.id !== session.id) await this.#endOnServer(former.id);
+      if (replaced && replaced.id !== session.id) await this.#endOnServer(replaced.id);
       return session.user;
     });
   }
