@@ -53,7 +53,8 @@ class Site:
 class Browser:
     """Chromium without a window, with a profile of its own; it trusts these origins as if they were https."""
 
-    def __init__(self, *origins):
+    def __init__(self, *origins, arguments=(), excluded=()):
+        """`arguments` are Chromium's, `excluded` those that the driver would give it of its own accord."""
         self.directory = tempfile.mkdtemp(prefix="support-chat-browser-")
         self.downloads = os.path.join(self.directory, "downloads")
         os.mkdir(self.downloads)
@@ -67,8 +68,11 @@ class Browser:
             f"--unsafely-treat-insecure-origin-as-secure={','.join(origins)}",
             # The stack runs on this machine; as root Chromium does not start with its sandbox.
             *(["--no-sandbox"] if os.geteuid() == 0 else []),
+            *arguments,
         ):
             options.add_argument(argument)
+        if excluded:
+            options.add_experimental_option("excludeSwitches", list(excluded))
         options.add_experimental_option("prefs", {
             "download.default_directory": self.downloads, "download.prompt_for_download": False,
             "profile.default_content_setting_values.automatic_downloads": 1,

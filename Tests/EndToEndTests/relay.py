@@ -1,4 +1,4 @@
-"""A TCP relay between a client and the edge, which breaks connections when a test says so."""
+"""A TCP relay between a client and the edge, which breaks connections, or falls silent, when a test says so."""
 
 import socket
 import threading
@@ -12,7 +12,10 @@ class Relay:
         self.breaks = sorted(breaks, key=lambda one: one[0])
         self.sent = 0
         self.pairs = []
+        self.websocket = None
         self.lock = threading.Lock()
+        self.flows = {"up": threading.Event(), "down": threading.Event()}
+        self.flow()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -23,6 +26,17 @@ class Relay:
     def __exit__(self, *_):
         self.listener.close()
         self.cut()
+        self.flow()
+
+    def hold(self, *ways):
+        """From now on nothing comes through, and nobody is told, as when a radio link fails."""
+        for way in ways or self.flows:
+            self.flows[way].clear()
+
+    def flow(self):
+        """Everything comes through again, what was held first, unless its connection has been given up."""
+        for way in self.flows.values():
+            way.set()
 
     def cut(self):
         """Breaks every connection, on both sides."""
@@ -36,6 +50,10 @@ class Relay:
                     pass
                 one.close()
 
+    def inject(self, data):
+        """Bytes to the server on the newest WebSocket, as if the client had sent them."""
+        self.websocket.sendall(data)
+
     def _accept(self):
         while True:
             try:
@@ -45,14 +63,17 @@ class Relay:
             server = socket.create_connection(("127.0.0.1", self.target))
             with self.lock:
                 self.pairs.append((client, server))
-            threading.Thread(target=self._copy, args=(client, server, True), daemon=True).start()
-            threading.Thread(target=self._copy, args=(server, client, False), daemon=True).start()
+            threading.Thread(target=self._copy, args=(client, server, "up"), daemon=True).start()
+            threading.Thread(target=self._copy, args=(server, client, "down"), daemon=True).start()
 
-    def _copy(self, source, target, counted):
+    def _copy(self, source, target, way):
         try:
             while piece := source.recv(65_536):
+                self.flows[way].wait()
                 target.sendall(piece)
-                if counted:
+                if way == "up":
+                    if piece.startswith(b"GET /ws"):
+                        self.websocket = target
                     self._count(len(piece))
             target.shutdown(socket.SHUT_WR)
         except OSError:

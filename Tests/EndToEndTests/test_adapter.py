@@ -5,29 +5,10 @@ import re
 
 import pytest
 
-from accounts import Accounts
-from pages import chromium, tabs_of
+from adapter_pages import accounts, browser, note_sessions, tab
 from waiting import until
 
 SETTINGS = {"gateway.connections_per_user": 3, "auth.password_cost": 1}
-
-
-@pytest.fixture(scope="module")
-def browser(stack):
-    (stack.directory / "web/blank.html").write_text("<!doctype html><meta charset=utf-8><title>blank</title><body>")
-    with chromium() as one:
-        yield one
-
-
-@pytest.fixture
-def tab(stack, browser):
-    with tabs_of(stack, browser) as make:
-        yield make
-
-
-@pytest.fixture(scope="module")
-def accounts(stack):
-    return Accounts(stack)
 
 
 @pytest.fixture
@@ -49,14 +30,6 @@ def customer(accounts, tab):
     return page
 
 
-def sessions_of(stack, page):
-    """The id that the page keeps, which no log may hold."""
-    kept = page.run("return Object.entries(localStorage)")
-    ids = [json.loads(value)["id"] for name, value in kept if "users" not in name]
-    stack.secrets.update(ids)
-    return ids
-
-
 def test_the_guide_s_calls(stack, tab, agent):
     page = tab()
     user = page.login("user123", "password123", "customer")
@@ -75,7 +48,7 @@ def test_the_guide_s_calls(stack, tab, agent):
     assert page.run("return await new Promise((resolve) => adapter.on('connected', ({ user }) => resolve(user.id)))")
     users = page.run("return await new Promise((resolve) => adapter.subscribeToOnlineUsers(resolve))")
     assert to in {one["id"] for one in users} and {one["role"] for one in users} == {"support"}
-    (session,) = sessions_of(stack, page)
+    (session,) = note_sessions(stack, page)
     page.run("await adapter.logout()")
     assert page.told("logout") == [{"reason": "logout"}] and page.run("return adapter.user") is None
     assert stack.http("GET", "/auth/session", session=session).status == 401
@@ -261,7 +234,7 @@ def test_guests_come_back_after_a_reload(stack, tab):
     user = page.run("return await adapter.loginAsGuest('安')")
     assert user["isGuest"] and user["name"] == "安"
     page.run("await adapter.sendMessage('hello from a guest')")
-    sessions_of(stack, page)
+    note_sessions(stack, page)
     page.open()
     assert page.run("return await adapter.resume()") == user
     page.connected()

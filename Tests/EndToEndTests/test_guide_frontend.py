@@ -62,5 +62,6 @@ def test_the_guide_s_test_file_passes(stack, compiled):
     finally:
         site.close()
     assert results == [
-        {"name": "后端集成测试 › 用户登录", "failure": None}, {"name": "后端集成测试 › WebSocket连接", "failure": None},
+        {"name": "后端集成测试 › 用户登录", "failure": None},
+        {"name": "后端集成测试 › WebSocket连接", "failure": None},
     ]

@@ -9,7 +9,8 @@ import { reportBody, withoutQuery } from '../../deploy/web/services/reports.js';
 import { RestClient } from '../../deploy/web/services/rest-client.js';
 import { DEFAULT_LIMITS } from '../../deploy/web/services/server-limits.js';
 import { settingsFrom } from '../../deploy/web/services/settings.js';
-import { checkFile, isPassing, uploadMetadata } from '../../deploy/web/services/uploads.js';
+import { isPassing } from '../../deploy/web/services/persist.js';
+import { checkFile, uploadMetadata } from '../../deploy/web/services/uploads.js';
 import { AdapterError } from '../../deploy/web/services/adapter-error.js';
 
 const customer = { id: 'a', name: 'A', role: 'customer', type: 'Kehu', isAdmin: false, isGuest: false };

@@ -3,24 +3,27 @@ import { asAdapterError, AdapterError } from './adapter-error.js';
 import { Connection } from './connection.js';
 import { Emitter } from './emitter.js';
 import { FileUrls } from './file-urls.js';
+import { LateModule } from './late.js';
 import { NamedUploads } from './named-uploads.js';
-import { OnlineUsers } from './online-users.js';
 import { Reports } from './reports.js';
 import { RestClient } from './rest-client.js';
 import { DEFAULT_LIMITS, serverLimits } from './server-limits.js';
 import { Session } from './session.js';
 import { isElsewhere, settingsFrom } from './settings.js';
 import { noteUser } from './stored-users.js';
-import { Uploads } from './uploads.js';
 
 /**
  * @typedef {import('./enterprise-adapter').AdapterConfig} AdapterConfig
  * @typedef {import('./enterprise-adapter').AdapterEvents} Events
  * @typedef {import('./enterprise-adapter').DisconnectInfo} DisconnectInfo
+ * @typedef {import('./enterprise-adapter').OnlineUser} OnlineUser
+ * @typedef {import('./enterprise-adapter').Role} Role
  * @typedef {import('./enterprise-adapter').ServerLimits} ServerLimits
  * @typedef {import('./enterprise-adapter').User} User
  * @typedef {import('./session-store.js').StoredSession} StoredSession
  */
+
+const onlineUsersModule = new LateModule('online-users.js', () => import('./online-users.js'));
 
 /** What takes longer is told to the operator. */
 const SLOW_MS = 1000;
@@ -29,8 +32,6 @@ const SLOW_MS = 1000;
 export class AdapterCore {
   /** @type {Account | null} */
   account = null;
-  /** @type {Uploads | null} */
-  uploads = null;
   named = new NamedUploads();
   /** @type {ServerLimits} */
   limits = DEFAULT_LIMITS;
@@ -38,9 +39,16 @@ export class AdapterCore {
   #limitsAsked = null;
   /** @type {DisconnectInfo | null} */
   #loss = null;
+  /**
+   * Once anybody has asked for it.
+   *
+   * @type {import('./online-users.js').OnlineUsers | null}
+   */
+  #online = null;
   /** Whether a session that another tab begins is this page's too. */
   #isWanted = false;
   #connectingSince = 0;
+  #isDisposed = false;
   /**
    * Logins, logouts and what comes of them, one after the other.
    *
@@ -58,7 +66,6 @@ export class AdapterCore {
       onRefused: (id) => this.session.refused(id),
     });
     this.connection = this.#makeConnection();
-    this.online = new OnlineUsers(this.rest, this.report);
     this.urls = new FileUrls(this.rest);
     this.reports = new Reports(`${this.settings.apiUrl}/api/client-log`, this.settings.reports);
   }
@@ -80,7 +87,6 @@ export class AdapterCore {
     const settings = settingsFrom(config, former, pageOrigin());
     this.settings = settings;
     Object.assign(this.connection.parts.settings, connectionSettings(settings));
-    if (this.uploads) this.uploads.threshold = settings.chunkThreshold;
     if (isElsewhere(former, settings)) this.#move();
     if (former.apiUrl !== settings.apiUrl || former.reports !== settings.reports) {
       this.reports.dispose();
@@ -100,6 +106,31 @@ export class AdapterCore {
     return this.#limitsAsked;
   }
 
+  /**
+   * @param {AbortSignal} [signal]
+   * @param {number} [triesMax]
+   */
+  async onlineUsers(signal, triesMax) {
+    const { OnlineUsers } = await onlineUsersModule.get(signal, triesMax);
+    return (this.#online ??= new OnlineUsers(this.rest, this.report));
+  }
+
+  /**
+   * @param {(users: OnlineUser[]) => void} callback
+   * @param {Role} [role]
+   * @returns {() => void}
+   */
+  subscribeToOnlineUsers(callback, role) {
+    const subscription = new AbortController();
+    const { signal } = subscription;
+    // For as long as it wants to be told.
+    this.onlineUsers(signal, Infinity).then((online) => {
+      if (signal.aborted || this.#isDisposed) return;
+      signal.addEventListener('abort', online.subscribe(callback, role));
+    }, (error) => signal.aborted || this.report(error));
+    return () => subscription.abort();
+  }
+
   /** To another server, or to another user's place: the session stays where it is. */
   #move() {
     const hadUser = this.user !== null;
@@ -115,6 +146,7 @@ export class AdapterCore {
   }
 
   dispose() {
+    this.#isDisposed = true;
     this.#leave('the adapter was disposed of');
     this.connection.dispose();
     this.session.close();
@@ -138,9 +170,11 @@ export class AdapterCore {
       const session = await Session.fromLogin(answer, this.rest);
       this.reports.add({ kind: 'timing', message: 'login', value: performance.now() - began });
       const former = this.session.current;
+      // Also one that only other tabs have taken up: they go over to the new one.
+      const replaced = former ?? this.session.kept();
       if (former && former.user.id !== session.user.id) this.#end('replaced_login');
       await this.#begin(session);
-      if (former && former.id !== session.id) await this.#endOnServer(former.id);
+      if (replaced && replaced.id !== session.id) await this.#endOnServer(replaced.id);
       return session.user;
     });
   }
@@ -214,12 +248,9 @@ export class AdapterCore {
         rest: this.rest,
         emit: (event, data) => this.events.emit(event, data),
         connection: this.connection,
-        onPresence: (frame) => this.online.take(frame),
+        onPresence: (frame) => this.#online?.take(frame),
         onExpiring: (expiresAt) => void this.#refresh(expiresAt).catch(this.report),
         onAckTime: (value) => this.#slow('acknowledged', value),
-      });
-      this.uploads = new Uploads({
-        rest: this.rest, database: this.account.database, threshold: this.settings.chunkThreshold,
       });
     }
     this.askLimits().catch(() => {});
@@ -247,7 +278,7 @@ export class AdapterCore {
 
   #forgetUser() {
     this.urls.clear();
-    this.online.reset();
+    this.#online?.reset();
     this.named.clear();
   }
 
@@ -255,7 +286,6 @@ export class AdapterCore {
   #leave(why) {
     this.account?.close(why);
     this.account = null;
-    this.uploads = null;
   }
 
   /** @param {string} id */
@@ -330,7 +360,7 @@ export class AdapterCore {
     this.reports.add({ kind: 'timing', message: 'connected', value: performance.now() - this.#connectingSince });
     this.#loss = null;
     this.account?.connected();
-    void this.online.refresh();
+    void this.#online?.refresh();
     this.events.emit('connected', { user });
   }
 

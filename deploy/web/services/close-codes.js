@@ -2,7 +2,7 @@
  * What a close code means for the client (the catalogue of `Services/gateway/PROTOCOL.md`).
  *
  * @typedef {object} CloseMeaning
- * @property {string} reason `DisconnectInfo.reason`
+ * @property {import('./enterprise-adapter').DisconnectReason} reason
  * @property {'drain' | 'back-off' | 'check-session' | 'stop'} next
  */
 

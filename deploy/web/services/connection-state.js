@@ -2,6 +2,8 @@ import { backOff } from './back-off.js';
 import { closeMeaning, drainPause } from './close-codes.js';
 import { OPENING_TIMEOUT_MS, PROBE_TIMEOUT_MS, STABLE_CONNECTION_MS, TIMER_LATENESS_MS } from './limits.js';
 
+/** @typedef {import('./enterprise-adapter').DisconnectReason} DisconnectReason */
+
 /** How soon after a hint that the network is back, or that the user is, another attempt begins; at random below it. */
 const WAKE_MS = 1000;
 
@@ -48,7 +50,7 @@ export class ConnectionState {
     this.openedAt = null;
     this.missedProbes = 0;
     this.hasReported = false;
-    /** @type {{code: number, reason: string, pause: number | null} | null} */
+    /** @type {{code: number, reason: DisconnectReason, pause: number | null} | null} */
     this.loss = null;
   }
 
@@ -87,7 +89,7 @@ export class ConnectionState {
    * The user does not, or has no session any more.
    *
    * @param {'idle' | 'stopped'} phase
-   * @param {string} [reason]
+   * @param {DisconnectReason} [reason]
    * @returns {ConnectionAction[]}
    */
   stop(phase, reason = 'logout') {
@@ -243,7 +245,7 @@ export class ConnectionState {
 
   /**
    * @param {number} code
-   * @param {string} reason
+   * @param {DisconnectReason} reason
    * @param {boolean} willReconnect
    * @returns {ConnectionAction[]}
    */
@@ -277,7 +279,7 @@ export class ConnectionState {
 
 /**
  * @param {number} code
- * @param {string} reason
+ * @param {DisconnectReason} reason
  * @param {boolean} willReconnect
  * @param {number | null} retryAt
  * @returns {ConnectionAction}

@@ -1,5 +1,7 @@
 import { ConnectionState } from './connection-state.js';
 
+/** @typedef {import('./enterprise-adapter').DisconnectReason} DisconnectReason */
+
 /** The longest that `setTimeout` counts. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
@@ -44,7 +46,7 @@ export class Connection {
     this.#perform(this.state.start(Date.now()));
   }
 
-  /** @param {'idle' | 'stopped'} phase @param {string} [reason] */
+  /** @param {'idle' | 'stopped'} phase @param {DisconnectReason} [reason] */
   disconnect(phase, reason) {
     this.#perform(this.state.stop(phase, reason));
   }

@@ -208,11 +208,15 @@ export interface AdapterEvents {
   error: AdapterError;
 }
 
+export type DisconnectReason =
+  | 'network' | 'drain' | 'overloaded' | 'heartbeat' | 'too_large' | 'session_ended' | 'replaced' | 'protocol'
+  | 'policy' | 'disconnect' | 'logout' | 'replaced_login';
+
 export interface DisconnectInfo {
   /** The close code, 1006 when the connection broke or could not be made. */
   code: number;
-  /** A word: `network`, `drain`, `overloaded`, `heartbeat`, `too_large`, `session_ended`, `replaced`, `protocol`, `policy`, `logout`. */
-  reason: string;
+  /** Why, in a word; README.md says what each means. */
+  reason: DisconnectReason;
   willReconnect: boolean;
   /** When the next attempt is due, as `Date.now()` counts. */
   retryAt: number | null;

@@ -1,8 +1,8 @@
 import { AdapterCore } from './adapter-core.js';
 import { AdapterError } from './adapter-error.js';
 import { checkedMessage, checkedPageQuery, checkedReceiver, checkedRole, checkedText } from './arguments.js';
+import { LateModule } from './late.js';
 import { RoutingCalls } from './routing-calls.js';
-import { checkFile } from './uploads.js';
 
 /**
  * @typedef {import('./enterprise-adapter').AdapterConfig} AdapterConfig
@@ -13,6 +13,8 @@ import { checkFile } from './uploads.js';
  * @typedef {import('./enterprise-adapter').Role} Role
  * @typedef {import('./arguments.js').PageQuery} PageQuery
  */
+
+const uploadsModule = new LateModule('uploads.js', () => import('./uploads.js'));
 
 /**
  * The backend's client; README.md has every method, event and error.
@@ -96,7 +98,7 @@ export class EnterpriseAdapter {
   }
 
   disconnect() {
-    this.#core.connection.disconnect(this.user ? 'stopped' : 'idle');
+    this.#core.connection.disconnect(this.user ? 'stopped' : 'idle', 'disconnect');
   }
 
   dispose() {
@@ -172,10 +174,13 @@ export class EnterpriseAdapter {
 
   /** @param {File} file @param {(percent: number) => void} [progress] @param {{signal?: AbortSignal}} [options] */
   async uploadFile(file, progress = () => {}, options = {}) {
-    const { uploads, named, limits, reports } = this.#core;
-    if (!uploads || !this.user) throw AdapterError.notLoggedIn();
+    const { named, limits, reports } = this.#core;
+    this.#core.needAccount();
     if (!(file instanceof Blob) || typeof file.name !== 'string') throw AdapterError.argument('file', 'must be a File');
+    const { checkFile, Uploads } = await uploadsModule.get(options.signal);
     checkFile(file, await this.getLimits().catch(() => limits));
+    const { database } = this.#core.needAccount();
+    const uploads = new Uploads({ rest: this.#core.rest, database, threshold: this.config.chunkThreshold });
     const began = performance.now();
     const attachment = await uploads.upload(file, progress, options.signal);
     named.add(attachment);
@@ -192,12 +197,12 @@ export class EnterpriseAdapter {
 
   /** @param {Role} [role] */
   async getOnlineUsers(role) {
-    return this.#core.online.list(role);
+    return (await this.#core.onlineUsers()).list(role);
   }
 
   /** @param {(users: OnlineUser[]) => void} callback @param {Role} [role] */
   subscribeToOnlineUsers(callback, role) {
-    return this.#core.online.subscribe(callback, role);
+    return this.#core.subscribeToOnlineUsers(callback, role);
   }
 
   /** @param {'Online' | 'Busy' | 'Away'} status */

@@ -27,6 +27,9 @@ export const REQUEST_TRIES_MAX = 3;
 /** The longest `Retry-After` that a reading call waits out by itself. */
 export const RETRY_AFTER_MS_MAX = 30_000;
 
+/** How often a part of the adapter that comes when it is needed is asked for, before what needs it fails. */
+export const LOAD_TRIES_MAX = 8;
+
 /** How long opening a socket may take, until the server has said that everything missed was sent. */
 export const OPENING_TIMEOUT_MS = 30_000;
 /** How long a heartbeat may stay unanswered. */

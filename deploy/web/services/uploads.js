@@ -1,7 +1,8 @@
 import { AdapterError } from './adapter-error.js';
-import { backOff } from './back-off.js';
-import { CHUNK_BYTES, FILE_NAME_CHARACTERS_MAX, REMEMBERED_UPLOADS_MAX, UPLOAD_TRIES_MAX } from './limits.js';
-import { uploadRequest } from './upload-request.js';
+import {
+  CHUNK_BYTES, FILE_NAME_CHARACTERS_MAX, REMEMBERED_UPLOADS_MAX, UPLOAD_STALL_MS, UPLOAD_TRIES_MAX,
+} from './limits.js';
+import { isPassing, pauseAfter, persist } from './persist.js';
 import { attachment, characterCount } from './wire.js';
 
 /**
@@ -33,17 +34,6 @@ export function checkFile(file, limits) {
   const byKind = { image: limits.imageBytesMax, video: limits.videoBytesMax, audio: limits.voiceBytesMax };
   const most = Math.min(limits.fileBytesMax, byKind[/** @type {'image'} */ (kind)] ?? Infinity);
   if (file.size > most) throw AdapterError.argument('file.size', `must be at most ${most} bytes`);
-}
-
-/**
- * Whether trying again may help, and when: lost connections, a server that is away, and parts that began at the wrong
- * place.
- *
- * @param {AdapterError} error
- */
-export function isPassing(error) {
-  if (error.code === 'network') return true;
-  return [409, 423, 429, 460].includes(error.status) || (error.status >= 500 && error.status !== 507);
 }
 
 /**
@@ -95,11 +85,11 @@ export class Uploads {
 
   /** @param {File} file @param {(sent: number) => void} progress @param {AbortSignal} [signal] */
   async #atOnce(file, progress, signal) {
-    const answer = await this.#persist(signal, () => {
+    const answer = await persist(() => {
       const body = new FormData();
       body.append('file', file, file.name);
       return this.#send('POST', '/api/files/upload', {}, body, progress, signal);
-    });
+    }, this.#tries(signal));
     return JSON.parse(answer.text);
   }
 
@@ -149,12 +139,12 @@ export class Uploads {
         at = this.#offsetOf(answer) ?? at + part.size;
         failed = 0;
       } catch (error) {
-        if (!(error instanceof AdapterError) || !isPassing(error)) throw error;
+        if (!isPassing(error)) throw error;
         failed += 1;
         if (failed >= UPLOAD_TRIES_MAX) throw error;
-        await this.#pause(error, failed, signal);
+        await pauseAfter(error, failed, { signal, random: this.random });
         const now = await this.#offset(id, signal).catch((/** @type {unknown} */ again) => {
-          if (again instanceof AdapterError && isPassing(again)) return at;
+          if (isPassing(again)) return at;
           throw again;
         });
         if (now === null) throw error;
@@ -168,10 +158,10 @@ export class Uploads {
 
   /** @param {File} file @param {AbortSignal} [signal] @returns {Promise<string>} */
   async #create(file, signal) {
-    const answer = await this.#persist(signal, () => this.rest.call('POST', UPLOADS, {
+    const answer = await persist(() => this.rest.call('POST', UPLOADS, {
       headers: { ...TUS, 'Upload-Length': String(file.size), 'Upload-Metadata': uploadMetadata(file) },
       signal,
-    }));
+    }), this.#tries(signal));
     const id = (answer.header('Location') ?? '').split('/').pop();
     if (!id) throw new AdapterError('bad_answer', 'uploads: no Location', { status: answer.status });
     return id;
@@ -221,27 +211,9 @@ export class Uploads {
     }
   }
 
-  /** @template T @param {AbortSignal | undefined} signal @param {() => Promise<T>} work @returns {Promise<T>} */
-  async #persist(signal, work) {
-    for (let failed = 1; ; failed += 1) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!(error instanceof AdapterError) || !isPassing(error) || failed >= UPLOAD_TRIES_MAX) throw error;
-        await this.#pause(error, failed, signal);
-      }
-    }
-  }
-
-  /** @param {AdapterError} error @param {number} failed @param {AbortSignal} [signal] @returns {Promise<void>} */
-  #pause(error, failed, signal) {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(resolve, (error.retryAfterMs ?? 0) + backOff(failed, this.random));
-      signal?.addEventListener('abort', () => {
-        clearTimeout(timer);
-        reject(AdapterError.aborted('the upload was ended'));
-      }, { once: true });
-    });
+  /** @param {AbortSignal} [signal] */
+  #tries(signal) {
+    return { triesMax: UPLOAD_TRIES_MAX, signal, random: this.random };
   }
 
   // What is remembered of unfinished uploads is a convenience: without it they begin anew.
@@ -266,4 +238,61 @@ export class Uploads {
   async #forget(fingerprint) {
     await this.database.write(['uploads'], (stores) => stores.remove('uploads', fingerprint)).catch(() => {});
   }
+}
+
+/**
+ * One request with a body whose progress is told, which `fetch` does not do.
+ *
+ * @param {object} request
+ * @param {string} request.method
+ * @param {string} request.url
+ * @param {Record<string, string>} request.headers
+ * @param {Blob | FormData} request.body
+ * @param {(sent: number) => void} request.onProgress bytes of the body
+ * @param {AbortSignal} [request.signal]
+ * @returns {Promise<import('./rest-client.js').Answer>} whatever the status
+ * @throws {AdapterError} `network`, `aborted`
+ */
+function uploadRequest({ method, url, headers, body, onProgress, signal }) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    };
+    const abort = () => {
+      end();
+      request.abort();
+      reject(AdapterError.aborted('the upload was ended'));
+    };
+    const watch = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        end();
+        request.abort();
+        reject(AdapterError.network(`nothing could be sent for ${UPLOAD_STALL_MS} ms`));
+      }, UPLOAD_STALL_MS);
+    };
+    if (signal?.aborted) return abort();
+    signal?.addEventListener('abort', abort);
+    request.open(method, url);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => {
+      watch();
+      onProgress(event.loaded);
+    };
+    request.onload = () => {
+      end();
+      const { status, responseText: text } = request;
+      resolve({ status, header: (name) => request.getResponseHeader(name), text });
+    };
+    request.onerror = () => {
+      end();
+      reject(AdapterError.network('the connection broke'));
+    };
+    watch();
+    request.send(body);
+  });
 }
