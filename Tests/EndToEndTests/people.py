@@ -11,6 +11,9 @@ from waiting import until
 WIDE, NARROW = {"width": 1920, "height": 1000}, {"width": 360, "height": 740}
 # What Chromium says of every request that fails: the tests cut networks, and are refused things, on purpose.
 EXPECTED = re.compile(r"Failed to load resource|net::ERR_")
+# Every refusal by a page's policy, in its frames too, is an error in its console.
+POLICY = """addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI, sample }) =>
+    console.error(`refused by the policy: ${violatedDirective} ${blockedURI} ${sample}`));"""
 
 
 class Visitor:
@@ -19,7 +22,8 @@ class Visitor:
     def __init__(self, context, origin, name):
         self.context, self.origin, self.name = context, origin, name
         self.page = context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(30_000)
+        self.page.add_init_script(POLICY)
         self.problems, self.foreign, self.dialogs = [], [], []
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("console", self._console)
@@ -46,9 +50,9 @@ class Visitor:
 
     def gone(self, selector, text=None):
         found = self.page.locator(selector, has_text=text) if text else self.page.locator(selector)
-        until(lambda: found.count() == 0 or not found.first.is_visible(), f"{selector} {text or ''} is gone")
+        until(lambda: found.count() == 0 or not found.first.is_visible(), f"{selector} {text or ''} is gone", 30)
 
-    def until(self, expression, *given, timeout=15):
+    def until(self, expression, *given, timeout=30):
         """Until a function of JavaScript is true. (Playwright's own waiting is refused by the pages' policy.)"""
         until(lambda: self.page.evaluate(expression, *given), expression, timeout, interval=0.05)
 

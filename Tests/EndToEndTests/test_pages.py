@@ -7,15 +7,12 @@ import pytest
 from PIL import Image
 
 from accounts import Accounts
-from browser import Site
 from pages import chromium
 from people import NARROW, visitors
 from routing import Floor
 from stack import stack_with
 from waiting import until
 
-SHOP = "shop.test"
-ARGUMENTS = ["--host-resolver-rules=MAP *.test 127.0.0.1"]
 CORPUS = [
     "<script>alert(1)</script>", "<img src=x onerror=alert(2)>", "<svg/onload=alert(3)>", "\"><script>alert(4)</script>",
     "javascript:alert(5)", "<a href=\"javascript:alert(6)\">x</a>", "<iframe srcdoc='<script>alert(7)</script>'></iframe>",
@@ -27,13 +24,13 @@ CORPUS = [
 
 @pytest.fixture(scope="module")
 def stack():
-    with stack_with({"presence.leave_grace_ms": 100}, edge={"EDGE_FRAME_ANCESTORS": f"http://{SHOP}:*"}) as one:
+    with stack_with({"presence.leave_grace_ms": 100}) as one:
         yield one
 
 
 @pytest.fixture(scope="module")
 def browser(stack):
-    with chromium(*ARGUMENTS) as one:
+    with chromium() as one:
         yield one
 
 
@@ -294,68 +291,6 @@ def test_the_first_load_is_small_and_all_our_own(visitor):
     static = {url: size for url, size in begun.items() if "/release/" in url or url.endswith("/")}
     assert len(static) > 30 and sum(static.values()) < 66 * 1024, static
     print(f"first load {sum(shown.values())} bytes, with the conversation {sum(static.values())}")
-
-
-@pytest.fixture
-def shop(stack):
-    """A page of another site with the chat in its corner."""
-    site = Site()
-    script = f'<script src="http://localhost:{stack.port}/widget.js" data-lang="en" async></script>'
-    site.files["/"] = ("text/html", f"<!doctype html><title>shop</title><body><h1>A shop</h1>{script}".encode())
-    yield site
-    site.close()
-
-
-def shop_page(context):
-    """A page whose console is kept; the widget's inside, which is closed to its page, is open to the test."""
-    page = context.new_page()
-    problems = []
-    page.on("console", lambda message: message.type in ("error", "warning") and problems.append(message.text))
-    page.add_init_script("const make = Element.prototype.attachShadow; "
-                         "Element.prototype.attachShadow = function () { return make.call(this, { mode: 'open' }); };")
-    return page, problems
-
-
-def test_the_widget_in_somebody_else_s_page(accounts, browser, visitor, shop):
-    agent = visitor("agent")
-    agent.agent(accounts.create("Kefu"))
-    context = browser.new_context()
-    page, problems = shop_page(context)
-    try:
-        page.goto(shop.origin(SHOP))
-        page.get_by_role("button", name="Open the support chat").click()
-        frame = page.frame_locator("iframe")
-        frame.locator("#guest button").click()
-        frame.locator("textarea").fill("from the shop")
-        frame.locator("textarea").press("Enter")
-        frame.locator(".own .marks").wait_for()
-        agent.see("button.conversation").click()
-        agent.see(".pane .bubble", "from the shop")
-        frame.get_by_role("button", name="Minimise").click()
-        page.get_by_role("button", name="Open the support chat").wait_for()
-        agent.write("are you there?")
-        page.get_by_role("button", name="Open the support chat (1 unread)").wait_for()
-        # It takes its conversation up again, though this browser lets a frame of another site keep nothing.
-        (inside,) = [one for one in page.frames if "/widget/" in one.url]
-        assert inside.evaluate("() => Object.getPrototypeOf(localStorage) === Object.prototype")
-        page.reload()
-        page.get_by_role("button", name="Open the support chat (1 unread)").click()
-        frame.locator(".bubble", has_text="are you there?").wait_for()
-        page.get_by_role("button", name="Close the support chat", exact=True).wait_for()
-        assert problems == []
-    finally:
-        context.close()
-
-
-def test_the_widget_is_not_for_everybody_s_pages(browser, shop):
-    context = browser.new_context()
-    page, problems = shop_page(context)
-    try:
-        page.goto(shop.origin("evil.test"))
-        page.get_by_role("button", name="Open the support chat").click()
-        until(lambda: (page.title(), any("frame-ancestors" in problem for problem in problems))[1], "the frame is refused")
-    finally:
-        context.close()
 
 
 def test_an_administrator_keeps_the_accounts(stack, accounts, visitor):

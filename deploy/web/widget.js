@@ -3,7 +3,7 @@
  *
  * `data-lang` (`en`, `zh`) and `data-side` (`left`, `right`) of the tag are optional. The conversation is a frame of the
  * server's own origin, which has to allow this page to frame it; the page and the frame tell each other no more than
- * "open", "close" and the number of unread messages, and where a frame may keep nothing, the session that it begins.
+ * "opened", "close" and the number of unread messages. Whose conversation it is, and its session, stay in the frame.
  */
 (() => {
   const script = /** @type {HTMLScriptElement | null} */ (document.currentScript);
@@ -92,25 +92,12 @@
   // So that it takes the focus to where one writes.
   const opened = () => isOpen() && isLoaded && frame?.contentWindow?.postMessage({ supportChat: 'opened' }, origin);
 
-  // Where the browser lets a frame keep nothing, this page keeps the frame's session for it, here.
-  const kept = () => {
-    try {
-      return JSON.parse(localStorage.getItem(USED) ?? '{}');
-    } catch {
-      return {};
-    }
-  };
-  /** @param {string} text */
-  const keep = (text) => {
-    try {
-      localStorage.setItem(USED, text);
-    } catch {
-      // This page keeps nothing either: the frame then comes when it is asked for.
-    }
-  };
-
   const open = () => {
-    keep(JSON.stringify(kept()));
+    try {
+      localStorage.setItem(USED, 'yes');
+    } catch {
+      // This page keeps nothing: on the next one the frame comes when it is asked for.
+    }
     if (frame) frame.hidden = false;
     else makeFrame(false);
     label();
@@ -130,9 +117,6 @@
   addEventListener('message', ({ source, origin: from, data }) => {
     if (!frame || source !== frame.contentWindow || from !== origin) return;
     if (data?.supportChat === 'close') close();
-    if (data?.supportChat === 'storage') frame.contentWindow?.postMessage({ supportChat: 'kept', items: kept() },
-      origin);
-    if (data?.supportChat === 'keep') keep(JSON.stringify(data.items));
     if (data?.supportChat === 'unread') {
       unread = Number(data.unread) || 0;
       label();
