@@ -282,15 +282,21 @@ def transferred(visitor, path, act):
 def test_the_first_load_is_small_and_all_our_own(visitor):
     shown = transferred(visitor, "/", lambda page: page.see("#guest button"))
     assert len(shown) >= 5 and sum(shown.values()) < 12 * 1024, shown
+
     # All of the conversation, the adapter included, when one is begun.
     def begin(page):
         page.page.click("#guest button")
         page.see(".chat textarea")
+        page.write("hello")
+        page.see(".own .marks")
 
     begun = transferred(visitor, "/", begin)
-    static = {url: size for url, size in begun.items() if "/release/" in url or url.endswith("/")}
-    assert len(static) > 30 and sum(static.values()) < 66 * 1024, static
-    print(f"first load {sum(shown.values())} bytes, with the conversation {sum(static.values())}")
+    site = {url: size for url, size in begun.items() if not re.search(r"/(api|auth|ws)(/|\?|$)", url)}
+    kinds = {re.sub(r".*[/.]", "", url) for url in site}
+    # The page itself, its styles, its scripts, its drawings: everything but what the services answer.
+    assert kinds == {"", "css", "js", "svg"} and len(site) > 30, kinds
+    print(f"first load {sum(shown.values())} bytes, with the conversation {sum(site.values())}")
+    assert sum(site.values()) < 60 * 1024, sorted(site.items(), key=lambda one: one[1])
 
 
 def test_an_administrator_keeps_the_accounts(stack, accounts, visitor):

@@ -6,6 +6,7 @@ import { translator } from '../shared/i18n.js';
 import { notice } from '../shared/notices.js';
 import { People } from '../shared/people.js';
 import { problemText } from '../shared/problems.js';
+import { AGENT_ICONS } from './agent-icons.js';
 import { AGENT_WORDS } from './agent-words.js';
 import { ConversationLists } from './conversation-lists.js';
 import { Pane } from './pane.js';
@@ -52,7 +53,7 @@ export class Console {
         el('header', { class: 'side-head' },
           el('div', { class: 'me' }, el('h1', {}, adapter.user?.name ?? ''), this.load),
           attention.button(t),
-          iconButton(ICONS.help, t('help'), () => openHelp(t)),
+          iconButton(AGENT_ICONS.help, t('help'), () => openHelp(t)),
           iconButton(ICONS.leave, t('log_out'), () => this.#askToLeave()),
           el('label', { class: 'status' }, el('span', { class: 'unseen' }, t('status')), this.status)),
         connectionBar(adapter, t),
