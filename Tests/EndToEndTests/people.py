@@ -19,8 +19,10 @@ POLICY = """addEventListener('securitypolicyviolation', ({ violatedDirective, bl
 class Visitor:
     """A page, and everything in it that should not be: errors, refusals by its policy, requests to others."""
 
-    def __init__(self, context, origin, name):
+    def __init__(self, context, origin, name, around=None):
+        """`around` is the origin of a page that has ours in a frame."""
         self.context, self.origin, self.name = context, origin, name
+        self.own = tuple(f"{one}/" for one in (origin, around) if one)
         self.page = context.new_page()
         self.page.set_default_timeout(30_000)
         self.page.add_init_script(POLICY)
@@ -35,12 +37,32 @@ class Visitor:
             self.problems.append(message.text)
 
     def _request(self, request):
-        if not request.url.startswith((self.origin + "/", "data:", "blob:")):
+        if not request.url.startswith((*self.own, "data:", "blob:")):
             self.foreign.append(request.url)
 
     def open(self, path):
         self.page.goto(self.origin + path)
         return self
+
+    def refuse(self, text, times=1):
+        """Has the server refuse the first messages of that text, as it would one that it has a rule against. To be
+        called before the page is opened."""
+        left = {text: times}
+
+        def between(socket):
+            server = socket.connect_to_server()
+
+            def sent(data):
+                frame = json.loads(data)
+                if frame["type"] != "Chat" or left.get(frame["content"], 0) == 0:
+                    return server.send(data)
+                left[frame["content"]] -= 1
+                refusal = {"type": "Error", "code": "forbidden", "message": "not this", "client_id": frame["client_id"]}
+                socket.send(json.dumps(refusal))
+
+            socket.on_message(sent)
+
+        self.page.route_web_socket(re.compile(r"/ws(\?|$)"), between)
 
     def see(self, selector, text=None, **options):
         """Waits until it is shown."""
@@ -118,9 +140,9 @@ def visitors(stack, browser):
     """Makes visitors; at the end none of their pages may have had a problem."""
     made = []
 
-    def make(name="visitor", context=None, **options):
+    def make(name="visitor", context=None, around=None, **options):
         own = context or browser.new_context(**{"locale": "en-GB", "viewport": WIDE, **options})
-        made.append(Visitor(own, f"http://localhost:{stack.port}", name))
+        made.append(Visitor(own, f"http://localhost:{stack.port}", name, around))
         return made[-1]
 
     try:
