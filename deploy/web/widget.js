@@ -34,13 +34,13 @@
       border-radius: 11px; background: #b3261e; color: #fff; font: 700 12px/22px system-ui, sans-serif; text-align: center;
     }
     iframe {
-      display: block; width: min(380px, calc(100vw - 32px)); height: min(600px,
-        calc(100dvh - 104px)); margin-bottom: 12px;
-      border: 1px solid #7d8a86; border-radius: 16px; background: #fff; box-shadow: 0 8px 32px rgb(0 0 0 / 30%);
+      display: block; width: min(380px, calc(100vw - 32px)); height: min(640px, calc(100dvh - 104px));
+      margin-bottom: 12px; border: 1px solid #7d8a86; border-radius: 16px; background: #fff; box-shadow: 0 8px 32px rgb(0 0 0 / 30%);
     }
     [hidden] { display: none; }
     @media (max-width: 480px) {
       iframe { position: fixed; inset: 0; width: 100vw; height: 100dvh; margin: 0; border: 0; border-radius: 0; }
+      iframe:not([hidden]) ~ button { display: none; }
     }
     @media (prefers-color-scheme: dark) { iframe { background: #171d1b; } }
   `);

@@ -1,7 +1,7 @@
 import { Composer } from '../shared/composer.js';
 import { openDialog } from '../shared/dialog.js';
 import { ICONS, el, fill, iconButton } from '../shared/dom.js';
-import { dateTime } from '../shared/i18n.js';
+import { dateTime, shortTime } from '../shared/i18n.js';
 import { MessageList } from '../shared/message-list.js';
 import { notice } from '../shared/notices.js';
 import { problemText } from '../shared/problems.js';
@@ -117,7 +117,7 @@ export class Pane {
     const person = people.get(this.customer);
     const status = person?.status ?? 'Offline';
     fill(this.name, this.customerName);
-    const seen = status === 'Offline' && person?.lastSeen ? ` · ${t('last_seen', { time: dateTime(person.lastSeen) })}` : '';
+    const seen = status === 'Offline' && person?.lastSeen ? ` · ${t('last_seen', { time: shortTime(person.lastSeen) })}` : '';
     const state = this.#stateText();
     fill(this.situation, el('span', { class: `dot ${status}` }), ` ${t(status)}${seen}${state ? ` · ${state}` : ''}`);
     const { state: now, agentId } = this.#conversation ?? {};
