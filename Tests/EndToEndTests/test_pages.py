@@ -202,7 +202,10 @@ def test_history_comes_as_one_scrolls_and_is_searched(stack, accounts, visitor):
     assert shown < 130
     for _ in range(4):
         page.page.locator(".scroller").evaluate("(scroller) => { scroller.scrollTop = 0; }")
-        page.until("(count) => document.querySelectorAll('.bubble').length > count || !document.querySelector('.more:not([hidden])')", shown)
+        page.until(
+            "(count) => document.querySelectorAll('.bubble').length > count || !document.querySelector('.more:not([hidden])')",
+            shown,
+        )
         shown = page.page.locator(".bubble").count()
     assert [text for text in page.bubbles()] == [f"line {number}" for number in range(130)]
     agent = visitor("agent")
@@ -360,9 +363,10 @@ def test_files_are_dropped_and_pasted(accounts, visitor):
     give = """([kind, name]) => {
         const data = new DataTransfer();
         data.items.add(new File(['what is in it'], name, { type: 'text/plain' }));
+        const rest = { bubbles: true, cancelable: true };
         const [target, event] = kind === 'paste'
-            ? [document.querySelector('textarea'), new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })]
-            : [document.querySelector('.chat'), new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })];
+            ? [document.querySelector('textarea'), new ClipboardEvent('paste', { clipboardData: data, ...rest })]
+            : [document.querySelector('.chat'), new DragEvent('drop', { dataTransfer: data, ...rest })];
         target.dispatchEvent(event);
         return event.defaultPrevented;
     }"""

@@ -1,4 +1,4 @@
-"""The site's pages for everybody: axe, sizes, widths, languages, schemes, the keyboard. With SCREENSHOTS, pictures of all."""
+"""The site's pages for everybody: axe, sizes, widths, languages, schemes, keys. With SCREENSHOTS, pictures of all."""
 
 import contextlib
 import itertools
@@ -13,14 +13,15 @@ from pages import chromium
 from people import NARROW, WIDE, visitors
 from routing import Floor, set_status
 from stack import stack_with
+from test_pages_widget import OPEN_SHADOWS
 from test_pages import picture
 from waiting import until
 
 LOOKS = list(itertools.product(("en-GB", "zh-CN"), ("light", "dark"), ("wide", "narrow")))
 SHOP = "shop.test"
 TALK = {
-    "en-GB": ["Hello! My parcel says delivered, but it is not here.", "Order 10023, see https://shop.example/orders/10023",
-              "I am sorry to hear that. I will ask the carrier at once.", "One moment, please."],
+    "en-GB": ["Hello! My parcel says delivered, but it is not here.",
+              "Order 10023, see https://shop.example/orders/10023", "I am sorry to hear that. I will ask the carrier at once.", "One moment, please."],
     "zh-CN": ["您好，我的包裹显示已签收，但我没有收到。", "订单号 10023，见 https://shop.example/orders/10023",
               "非常抱歉，我马上联系快递公司核实。", "请稍等片刻。"],
 }
@@ -142,7 +143,7 @@ def files_and_talk(look, customer, agent):
     customer.see(".other .bubble", look.talk[3])
     customer.page.set_input_files("input[type=file]", [
         {"name": "front-door.png", "mimeType": "image/png", "buffer": picture()},
-        {"name": "receipt-10023-with-a-rather-long-name.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 receipt"},
+        {"name": "receipt-10023-with-a-rather-long-name.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 "},
     ])
     agent.see(".pane .file")
     agent.see(".pane .picture")
@@ -178,8 +179,8 @@ def test_conversations_are_fit_for_everybody(stack, accounts, look):
     agent.see(".search .results button")
     look.at(agent, "agent-search")
     agent.page.keyboard.press("Escape")
-    for key, name in (("KeyI", "routing"), ("KeyP", "transfer"), ("KeyC", "close"), ("KeyR", "replies"), ("KeyH", "help")):
-        agent.page.keyboard.press(f"Alt+{key}")
+    for key, name in zip("IPCRH", ("routing", "transfer", "close", "replies", "help")):
+        agent.page.keyboard.press(f"Alt+Key{key}")
         agent.see("dialog[open]")
         look.at(agent, f"agent-{name}")
         agent.page.keyboard.press("Escape")
@@ -248,8 +249,7 @@ def test_the_widget_is_fit_for_everybody(stack, look):
                        f"</main>{script}".encode())
     try:
         page = look.visitor("shop", **look.options, around=site.origin(SHOP))
-        page.page.add_init_script("const make = Element.prototype.attachShadow; "
-                                  "Element.prototype.attachShadow = function () { return make.call(this, { mode: 'open' }); };")
+        page.page.add_init_script(OPEN_SHADOWS)
         page.page.goto(site.origin(SHOP))
         page.see("support-chat-widget button")
         look.at(page, "widget-closed")
@@ -299,7 +299,7 @@ def test_all_of_a_conversation_by_keyboard(accounts, visitor):
     keyboard.press("Enter")
     page.see(".own.recalled")
     focus = page.page.evaluate(
-        "() => { const style = getComputedStyle(document.activeElement); return [style.outlineStyle, document.activeElement.tagName]; }"
+        "() => [getComputedStyle(document.activeElement).outlineStyle, document.activeElement.tagName]"
     )
     assert focus[1] != "BODY", focus
 

@@ -1,4 +1,4 @@
-"""What the pages do beside messages that arrive: sounds, marks, what failed, uploads that do not go well, every shortcut."""
+"""What the pages do beside: sounds, marks, what was refused, uploads that do not go well, every shortcut."""
 
 import pytest
 
@@ -17,7 +17,9 @@ TONES = """
     window.AudioContext = class {
         currentTime = 0;
         createGain() { return { gain: volume, connect() {} }; }
-        createOscillator() { return { frequency: {}, connect: (next) => next, start() { window.tones += 1; }, stop() {} }; }
+        createOscillator() {
+            return { frequency: {}, connect: (next) => next, start() { window.tones += 1; }, stop() {} };
+        }
     };
 """
 
@@ -79,7 +81,7 @@ def test_a_message_sounds_unless_that_is_turned_off(accounts, visitor):
     guest, agent = served(visitor, accounts, "Sonja")
     # Tones are at least a while apart: what came while the conversation began may have sounded.
     before = tones(guest)
-    until(lambda: [said(agent, guest, f"listen {tones(agent)}"), tones(guest) > before][1], "it sounds", 30, interval=0.5)
+    until(lambda: [said(agent, guest, f"tone {tones(agent)}"), tones(guest) > before][1], "it sounds", 30, interval=0.5)
     before = tones(agent)
     until(lambda: [guest.write("do you hear?"), tones(agent) > before][1], "it sounds for agents too", 30, interval=0.5)
 
@@ -180,7 +182,7 @@ def test_an_upload_is_tried_again_or_given_up(accounts, visitor):
     guest.gone(".tray li")
     network()
     # The service is away.
-    guest.page.route("**/api/files/**", lambda route: route.fulfill(status=413, content_type="application/json", body="{}"))
+    guest.page.route("**/api/files/**", lambda route: route.fulfill(status=413, body="{}"))
     choose("again.png")
     guest.see(".tray .failed")
     assert guest.page.locator(".tray progress").is_hidden()

@@ -1,4 +1,4 @@
-"""The chat in the corner of other sites' pages, in Chromium: where its frame may keep something, and where it may not."""
+"""The chat in the corner of other sites' pages: where its frame may keep something, and where it may not."""
 
 import contextlib
 import json
@@ -19,12 +19,15 @@ from waiting import until
 SHOP = "shop.test"
 NAMES = "--host-resolver-rules=MAP *.test 127.0.0.1"
 OPEN, CLOSE = "Open the support chat", "Close the support chat"
-# What the shop's own scripts can get hold of. (The widget's inside is closed to its page; it is open to the test.)
+# The widget's inside is closed to its page; it is open to the test.
+OPEN_SHADOWS = """
+    const make = Element.prototype.attachShadow;
+    Element.prototype.attachShadow = function () { return make.call(this, { mode: 'open' }); };
+"""
+# What the shop's own scripts can get hold of.
 LISTENER = """
     window.heard = [];
     addEventListener('message', ({ data }) => heard.push(JSON.stringify(data)), true);
-    const make = Element.prototype.attachShadow;
-    Element.prototype.attachShadow = function () { return make.call(this, { mode: 'open' }); };
 """
 KEPT = """async () => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href,
     (await indexedDB.databases()).map(({ name }) => name), heard])"""
@@ -98,7 +101,7 @@ class Shopper:
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", lambda request: self.sessions.add(request.headers.get("x-session-id")))
-        self.page.add_init_script(LISTENER + POLICY)
+        self.page.add_init_script(OPEN_SHADOWS + LISTENER + POLICY)
         self.page.goto(origin)
 
     def _console(self, message):

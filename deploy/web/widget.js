@@ -1,9 +1,9 @@
 /**
  * The chat as a corner of any page: `<script src="https://chat.example.com/widget.js" async></script>`.
  *
- * `data-lang` (`en`, `zh`) and `data-side` (`left`, `right`) of the tag are optional. The conversation is a frame of the
- * server's own origin, which has to allow this page to frame it; the page and the frame tell each other no more than
- * "opened", "close" and the number of unread messages. Whose conversation it is, and its session, stay in the frame.
+ * `data-lang` (`en`, `zh`) and `data-side` (`left`, `right`) of the tag are optional. The conversation is a frame of
+ * the server's own origin, which has to allow this page to frame it; the page and the frame tell each other no more
+ * than "opened", "close" and the number of unread messages. Whose conversation it is, and its session, stay in the frame.
  */
 (() => {
   const script = /** @type {HTMLScriptElement | null} */ (document.currentScript);
@@ -31,11 +31,13 @@
     svg { width: 28px; height: 28px; fill: currentColor; }
     span {
       position: absolute; top: -4px; right: -4px; min-width: 22px; height: 22px; box-sizing: border-box; padding: 0 6px;
-      border-radius: 11px; background: #b3261e; color: #fff; font: 700 12px/22px system-ui, sans-serif; text-align: center;
+      border-radius: 11px; background: #b3261e; color: #fff; font: 700 12px/22px system-ui, sans-serif;
+      text-align: center;
     }
     iframe {
       display: block; width: min(380px, calc(100vw - 32px)); height: min(640px, calc(100dvh - 104px));
-      margin-bottom: 12px; border: 1px solid #7d8a86; border-radius: 16px; background: #fff; box-shadow: 0 8px 32px rgb(0 0 0 / 30%);
+      margin-bottom: 12px; border: 1px solid #7d8a86; border-radius: 16px; background: #fff;
+      box-shadow: 0 8px 32px rgb(0 0 0 / 30%);
     }
     [hidden] { display: none; }
     @media (max-width: 480px) {

@@ -43,7 +43,8 @@ export class Console {
     this.status = el('select', { 'aria-label': t('status'), onchange: () => void this.#setStatus() },
       ...STATUSES.map((one) => el('option', { value: one }, t(one))));
     this.lists = new ConversationLists({
-      adapter, t, people: this.people, onOpen: (id) => this.open(id), onTake: (id) => void this.take(id), onRead: () => this.#read(),
+      adapter, t, people: this.people, onOpen: (id) => this.open(id), onTake: (id) => void this.take(id),
+      onRead: () => this.#read(),
     });
     this.empty = el('div', { class: 'no-pane' }, el('p', {}, t('choose')),
       el('p', { class: 'small muted' }, t('choose_more')));

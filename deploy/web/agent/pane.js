@@ -117,7 +117,8 @@ export class Pane {
     const person = people.get(this.customer);
     const status = person?.status ?? 'Offline';
     fill(this.name, this.customerName);
-    const seen = status === 'Offline' && person?.lastSeen ? ` · ${t('last_seen', { time: shortTime(person.lastSeen) })}` : '';
+    const lastSeen = status === 'Offline' ? person?.lastSeen : null;
+    const seen = lastSeen ? ` · ${t('last_seen', { time: shortTime(lastSeen) })}` : '';
     const state = this.#stateText();
     fill(this.situation, el('span', { class: `dot ${status}` }), ` ${t(status)}${seen}${state ? ` · ${state}` : ''}`);
     const { state: now, agentId } = this.#conversation ?? {};
@@ -209,9 +210,11 @@ export class Pane {
   async openRouting() {
     const { adapter, t } = this.parts;
     try {
-      const { decisions } = /** @type {{decisions: any[]}} */ (/** @type {unknown} */ (await adapter.getRouting(this.id)));
+      /** @type {any} */
+      const { decisions } = await adapter.getRouting(this.id);
       openDialog(t('routing_of', { name: this.customerName }), t('close'), decisions.length
-        ? el('ol', { class: 'decisions', reversed: true }, ...decisions.map((one) => this.#decision(one)))
+        ? el('ol', { class: 'decisions', reversed: true },
+          ...decisions.map((/** @type {any} */ one) => this.#decision(one)))
         : el('p', {}, t('no_routing')));
     } catch (error) {
       notice(problemText(error));

@@ -30,8 +30,8 @@ function whenNear(element, callback) {
 }
 
 /**
- * A message's file: a picture in the room that is reserved for it, a player, or a line to save it by. Addresses are asked
- * for when they are needed, since they expire.
+ * A message's file: a picture in the room that is reserved for it, a player, or a line to save it by. Addresses are
+ * asked for when they are needed, since they expire.
  *
  * @param {EnterpriseAdapter} adapter
  * @param {Attachment} file

@@ -51,7 +51,8 @@ export class MessageList {
     const { t, adapter, people, eventText } = parts;
     this.viewParts = {
       adapter, t, eventText, nameOf: (/** @type {string | null | undefined} */ id) => people.name(id),
-      onRecall: (/** @type {Message} */ message) => void adapter.recall(message).catch((error) => notice(problemText(error))),
+      onRecall: (/** @type {Message} */ message) =>
+        void adapter.recall(message).catch((error) => notice(problemText(error))),
     };
     this.more = el('button', { type: 'button', class: 'more', hidden: true, onclick: () => void this.#older() },
       t('earlier'));
