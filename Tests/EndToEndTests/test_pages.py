@@ -203,7 +203,7 @@ def test_history_comes_as_one_scrolls_and_is_searched(stack, accounts, visitor):
     for _ in range(4):
         page.page.locator(".scroller").evaluate("(scroller) => { scroller.scrollTop = 0; }")
         page.until(
-            "(count) => document.querySelectorAll('.bubble').length > count || !document.querySelector('.more:not([hidden])')",
+            "(count) => document.querySelectorAll('.bubble').length > count || document.querySelector('.more').hidden",
             shown,
         )
         shown = page.page.locator(".bubble").count()

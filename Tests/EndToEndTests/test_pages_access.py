@@ -21,7 +21,8 @@ LOOKS = list(itertools.product(("en-GB", "zh-CN"), ("light", "dark"), ("wide", "
 SHOP = "shop.test"
 TALK = {
     "en-GB": ["Hello! My parcel says delivered, but it is not here.",
-              "Order 10023, see https://shop.example/orders/10023", "I am sorry to hear that. I will ask the carrier at once.", "One moment, please."],
+              "Order 10023, see https://shop.example/orders/10023",
+              "I am sorry to hear that. I will ask the carrier at once.", "One moment, please."],
     "zh-CN": ["您好，我的包裹显示已签收，但我没有收到。", "订单号 10023，见 https://shop.example/orders/10023",
               "非常抱歉，我马上联系快递公司核实。", "请稍等片刻。"],
 }

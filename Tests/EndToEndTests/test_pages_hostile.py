@@ -29,8 +29,9 @@ NAMES = [text for text in CORPUS if len(text) <= 128 and not re.search(r"[\u202e
 FILES = [text for text in NAMES if not re.search(r"[/\\\\]", text)]
 # Elements that the pages have none of where people's words stand, and attributes that they have nowhere.
 STRANGE = """() => [...document.querySelectorAll(`body script, iframe, body style, body link, body meta, base, object,
-    embed, math, template, body b, body h1 h1, details[ontoggle], [onerror], [onload], [onfocus], [onmouseover], [ontoggle],
-    [autofocus], [srcdoc], img[src*=probe], a[href^=javascript], li h1, td h1, p h1`)].map((one) => one.outerHTML)"""
+    embed, math, template, body b, body h1 h1, details[ontoggle], [onerror], [onload], [onfocus], [onmouseover],
+    [ontoggle], [autofocus], [srcdoc], img[src*=probe], a[href^=javascript], li h1, td h1, p h1`)]
+    .map((one) => one.outerHTML)"""
 
 
 @pytest.fixture(scope="module")

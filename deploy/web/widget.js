@@ -3,7 +3,8 @@
  *
  * `data-lang` (`en`, `zh`) and `data-side` (`left`, `right`) of the tag are optional. The conversation is a frame of
  * the server's own origin, which has to allow this page to frame it; the page and the frame tell each other no more
- * than "opened", "close" and the number of unread messages. Whose conversation it is, and its session, stay in the frame.
+ * than "opened", "close" and the number of unread messages. Whose conversation it is, and its session, stay in the
+ * frame.
  */
 (() => {
   const script = /** @type {HTMLScriptElement | null} */ (document.currentScript);

@@ -43,6 +43,7 @@ export const ADMIN_WORDS = /** @type {const} */ ({
   Busy: ['busy', '忙碌'],
   Away: ['away', '离开'],
   conversations_open: ['Open conversations', '进行中的会话'],
+  of_capacity: ['{count} of {capacity}', '{count} / {capacity}'],
   // Accounts
   role: ['Role', '角色'],
   Kehu: ['Customer', '客户'],
