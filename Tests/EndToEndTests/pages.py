@@ -8,17 +8,18 @@ from playwright.sync_api import sync_playwright
 
 from waiting import until
 
+# As root Chromium does not start with its sandbox; the stack runs on this machine.
+ARGUMENTS = [
+    "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server", *(["--no-sandbox"] if os.geteuid() == 0 else []),
+]
+
+
 @contextlib.contextmanager
 def chromium(*arguments):
     """Debian's Chromium without a window."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), headless=True,
-            args=[
-                "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server", *arguments,
-                # The stack runs on this machine; as root Chromium does not start with its sandbox.
-                *(["--no-sandbox"] if os.geteuid() == 0 else []),
-            ],
+            executable_path=shutil.which("chromium"), headless=True, args=[*ARGUMENTS, *arguments],
         )
         try:
             yield browser

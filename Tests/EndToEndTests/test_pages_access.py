@@ -1,32 +1,33 @@
-"""The site's pages for everybody: axe, sizes, widths, languages, schemes, the keyboard. With SCREENSHOTS, pictures of all."""
+"""The site's pages for everybody: axe, sizes, widths, languages, schemes, keys. With SCREENSHOTS, pictures of all."""
 
+import contextlib
 import itertools
-import os
+import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from accounts import Accounts
+from browser import Site
 from pages import chromium
 from people import NARROW, WIDE, visitors
-from routing import Floor
+from routing import Floor, set_status
 from stack import stack_with
+from test_pages_widget import OPEN_SHADOWS
 from test_pages import picture
 from waiting import until
 
-LOOKS = [
-    (locale, scheme, name)
-    for locale, scheme, name in itertools.product(("en-GB", "zh-CN"), ("light", "dark"), ("wide", "narrow"))
-    # Each of them once; the rest is for those who look at the pictures.
-    if os.environ.get("SCREENSHOTS") or (locale, scheme, name) in (("en-GB", "light", "wide"), ("zh-CN", "dark", "narrow"))
-]
+LOOKS = list(itertools.product(("en-GB", "zh-CN"), ("light", "dark"), ("wide", "narrow")))
+SHOP = "shop.test"
 TALK = {
-    "en-GB": ["Hello! My parcel says delivered, but it is not here.", "Order 10023, see https://shop.example/orders/10023",
+    "en-GB": ["Hello! My parcel says delivered, but it is not here.",
+              "Order 10023, see https://shop.example/orders/10023",
               "I am sorry to hear that. I will ask the carrier at once.", "One moment, please."],
     "zh-CN": ["您好，我的包裹显示已签收，但我没有收到。", "订单号 10023，见 https://shop.example/orders/10023",
               "非常抱歉，我马上联系快递公司核实。", "请稍等片刻。"],
 }
 NAMES = {"en-GB": ("Emma Brown", "Anna Smith"), "zh-CN": ("赵敏", "李娜")}
+REFUSED = {"en-GB": "This one is refused.", "zh-CN": "这一条会被拒绝。"}
 # Buttons, links and fields whose smaller side is below 24 px (WCAG 2.5.8), links within a text apart.
 SMALL = """() => [...document.querySelectorAll('button, a[href], input, select, textarea, summary, [role=button]')]
     .filter((one) => one.checkVisibility({ visibilityProperty: true }) && !one.closest('.text'))
@@ -38,13 +39,13 @@ OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElemen
 
 @pytest.fixture(scope="module")
 def stack():
-    with stack_with({"presence.leave_grace_ms": 100}) as one:
+    with stack_with({"presence.leave_grace_ms": 100}, edge={"EDGE_FRAME_ANCESTORS": f"http://{SHOP}:*"}) as one:
         yield one
 
 
 @pytest.fixture(scope="module")
 def browser(stack):
-    with chromium() as one:
+    with chromium("--host-resolver-rules=MAP *.test 127.0.0.1") as one:
         yield one
 
 
@@ -70,19 +71,18 @@ class Look:
     def __init__(self, locale, scheme, width, visitor):
         self.locale, self.width, self.visitor = locale, width, visitor
         self.label = f"{locale[:2]}-{scheme}-{width}"
-        # axe is put into the page, which its policy would refuse.
-        self.options = {
-            "locale": locale, "color_scheme": scheme, "viewport": WIDE if width == "wide" else NARROW, "bypass_csp": True,
-        }
+        self.options = {"locale": locale, "color_scheme": scheme, "viewport": WIDE if width == "wide" else NARROW}
+        self.customer_name, self.agent_name = NAMES[locale]
+        self.talk, self.refused = TALK[locale], REFUSED[locale]
         self.found = []
 
     def page(self, name):
         return self.visitor(f"{name} {self.label}", **self.options)
 
-    def at(self, visitor, name):
-        """Checks what is shown now."""
+    def at(self, visitor, name, frame=None):
+        """Checks what is shown now, in a frame of the page if one is given."""
         visitor.picture(f"{name}-{self.label}")
-        page = visitor.page
+        page = frame or visitor.page
         results = Axe().run(page, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
         self.found += [
             f"{name}: {one['impact']} {one['id']}: {node['html'][:200]}"
@@ -94,44 +94,57 @@ class Look:
             self.found.append(f"{name}: scrolls sideways by {over} px")
 
 
-@pytest.mark.parametrize("locale,scheme,width", LOOKS)
-def test_every_view_is_fit_for_everybody(stack, accounts, visitor, locale, scheme, width):
-    look = Look(locale, scheme, width, visitor)
-    customer_name, agent_name = NAMES[locale]
-    customer = look.page("customer").open("/")
+@pytest.fixture(params=LOOKS, ids="-".join)
+def look(request, visitor):
+    one = Look(*request.param, visitor)
+    yield one
+    assert one.found == []
+
+
+def begin(look):
+    """A customer who has written, and nobody is there."""
+    customer = look.page("customer")
+    customer.refuse(look.refused)
+    customer.open("/")
     customer.see("#guest button")
     look.at(customer, "start")
     customer.page.click("#other-way")
     look.at(customer, "login")
     customer.page.click("#other-way")
-    customer.page.fill("#guest-name", customer_name)
+    customer.page.fill("#guest-name", look.customer_name)
     customer.page.click("#guest button")
     customer.see(".chat textarea")
-    customer.write(TALK[locale][0])
+    customer.write(look.talk[0])
     customer.see(".own .marks.sent")
-    look.at(customer, "waiting")
+    look.at(customer, "nobody")
+    return customer
 
+
+def agent_s_lists(look, stack, accounts):
+    """An agent's console with a queue, and three who wait in it."""
     agent = look.page("agent").open("/agent/")
     agent.see("#login button")
     look.at(agent, "agent-login")
-    agent.agent(accounts.create("Kefu", user_name=agent_name, capacity=5))
-    others = [accounts.person("Kehu", user_name=name) for name in ("Björn Ångström-Müller", "欧阳娜娜", "O'Neill")]
-    for login in others:
-        with stack.chat(login) as chat:
-            chat.send({"type": "Chat", "content": TALK[locale][1]})
+    login = accounts.person("Kefu", user_name=look.agent_name, capacity=5)
+    set_status(stack, login, "Away")
+    agent.agent(login)
+    for name in ("Björn Ångström-Müller", "欧阳娜娜", "O'Neill"):
+        with stack.chat(accounts.person("Kehu", user_name=name)) as chat:
+            chat.send({"type": "Chat", "content": look.talk[1]})
             chat.expect("Ack")
-    agent.see("button.conversation", "O'Neill")
-    agent.see("button.conversation .badge")
-    look.at(agent, "agent-lists")
-    agent.see("button.conversation", customer_name).click()
-    agent.see(".pane .bubble", TALK[locale][0])
-    customer.write(TALK[locale][1])
-    for text in TALK[locale][2:]:
+    return agent
+
+
+def files_and_talk(look, customer, agent):
+    agent.see("button.conversation", look.customer_name).click()
+    agent.see(".pane .bubble", look.talk[0])
+    customer.write(look.talk[1])
+    for text in look.talk[2:]:
         agent.write(text)
-    customer.see(".other .bubble", TALK[locale][3])
+    customer.see(".other .bubble", look.talk[3])
     customer.page.set_input_files("input[type=file]", [
         {"name": "front-door.png", "mimeType": "image/png", "buffer": picture()},
-        {"name": "receipt-10023-with-a-rather-long-name.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 receipt"},
+        {"name": "receipt-10023-with-a-rather-long-name.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 "},
     ])
     agent.see(".pane .file")
     agent.see(".pane .picture")
@@ -139,21 +152,54 @@ def test_every_view_is_fit_for_everybody(stack, accounts, visitor, locale, schem
     agent.page.locator(".pane textarea").type("…")
     customer.see(".typing:not(:empty)")
     customer.until("() => document.querySelector('.picture').naturalWidth > 0")
+
+
+def test_conversations_are_fit_for_everybody(stack, accounts, look):
+    customer = begin(look)
+    agent = agent_s_lists(look, stack, accounts)
+    agent.see("button.conversation", look.customer_name)
+    agent.see("button.take")
+    # Somebody is there now, and not free.
+    customer.write(look.talk[0])
+    customer.see("#situation", re.compile("next|下一位"))
+    look.at(customer, "queue")
+    look.at(agent, "agent-queue")
+    agent.page.select_option(".status select", "Online")
+    agent.gone("button.take")
+    agent.see("button.conversation .badge")
+    files_and_talk(look, customer, agent)
     look.at(customer, "conversation")
-    if width == "wide":
+    if look.width == "wide":
         for name in ("Björn", "欧阳"):
             agent.see("button.conversation", name).click()
             agent.see(".pane.active .bubble")
     look.at(agent, "agent-conversations")
-    for key, name in (("KeyI", "routing"), ("KeyP", "transfer"), ("KeyC", "close"), ("KeyR", "replies"), ("KeyH", "help")):
-        agent.page.keyboard.press(f"Alt+{key}")
+    agent.page.keyboard.press("Alt+KeyS")
+    agent.page.keyboard.type("10023")
+    agent.page.keyboard.press("Enter")
+    agent.see(".search .results button")
+    look.at(agent, "agent-search")
+    agent.page.keyboard.press("Escape")
+    for key, name in zip("IPCRH", ("routing", "transfer", "close", "replies", "help")):
+        agent.page.keyboard.press(f"Alt+Key{key}")
         agent.see("dialog[open]")
         look.at(agent, f"agent-{name}")
         agent.page.keyboard.press("Escape")
         agent.gone("dialog")
+    if look.width == "narrow":
+        agent.page.click(".back")
+        agent.see("button.conversation")
+        look.at(agent, "agent-lists")
+    customer.write(look.refused)
+    customer.see(".own .why")
+    look.at(customer, "retry")
+    customer.see(".picture-button").click()
+    customer.see("dialog .enlarged")
+    look.at(customer, "picture")
+    customer.page.keyboard.press("Escape")
     stack.nginx.stop()
-    customer.write("…")
-    customer.see(".connection-bar .plain, .connection-bar")
+    customer.write(look.talk[1])
+    customer.see(".connection-bar button")
     look.at(customer, "offline")
     stack.nginx.start()
     customer.connected()
@@ -161,28 +207,65 @@ def test_every_view_is_fit_for_everybody(stack, accounts, visitor, locale, schem
     customer.see("dialog[open]")
     look.at(customer, "leave")
 
+
+def test_the_administration_is_fit_for_everybody(stack, accounts, look):
+    _, agent_name = NAMES[look.locale]
+    agents = [accounts.person("Kefu", user_name=name, capacity=5) for name in (agent_name, "Björn Ångström-Müller")]
+    customers = [accounts.person("Kehu", user_name=name) for name in ("O'Neill", "欧阳娜娜")]
     admin = look.page("admin").open("/admin/")
     admin.see("#login button")
     look.at(admin, "admin-login")
-    admin.admin({"user_id": "support001", "password": "password123"})
-    admin.see(".figure svg[aria-label]")
-    until(lambda: admin.page.locator(".figure path.line[d]").count() == 5, "each figure has a line")
-    look.at(admin, "admin-live")
+    with contextlib.ExitStack() as there:
+        for login in (*agents, *customers):
+            there.enter_context(stack.chat(login))
+        admin.admin({"user_id": "support001", "password": "password123"})
+        admin.see(".figure svg[aria-label]")
+        until(lambda: admin.page.locator(".figure path.line[d]").count() == 5, "each figure has a line", 30)
+        admin.see("tbody tr", agent_name)
+        look.at(admin, "admin-live")
     admin.page.click("nav a[href='#accounts']")
     admin.see("tbody tr")
     look.at(admin, "admin-accounts")
-    admin.page.locator(".row-actions button").first.click()
+    admin.page.click("form.filters .primary")
     admin.see("dialog[open]")
-    look.at(admin, "admin-edit")
+    look.at(admin, "admin-new")
     admin.page.keyboard.press("Escape")
-    admin.page.locator(".row-actions button").nth(2).click()
-    admin.see("dialog tbody tr")
-    look.at(admin, "admin-sessions")
-    admin.page.keyboard.press("Escape")
+    for number, name in enumerate(("edit", "reset", "sessions")):
+        admin.page.locator(".row-actions button").nth(number).click()
+        admin.see("dialog[open] tbody tr" if name == "sessions" else "dialog[open]")
+        look.at(admin, f"admin-{name}")
+        admin.page.keyboard.press("Escape")
+        admin.gone("dialog")
     admin.page.click("nav a[href='#audit']")
     admin.see("tbody tr")
     look.at(admin, "admin-audit")
-    assert look.found == []
+
+
+def test_the_widget_is_fit_for_everybody(stack, look):
+    site = Site()
+    script = f'<script src="http://localhost:{stack.port}/widget.js" async></script>'
+    words = "<h1>Garden shop</h1><p>Spades, seeds and everything else for the garden, delivered tomorrow.</p>"
+    style = "<style>body { font: 16px/1.5 Georgia, serif; margin: 3rem; color-scheme: light dark; }</style>"
+    site.files["/"] = ("text/html", f'<!doctype html><html lang="en"><title>Garden shop</title>{style}<main>{words}'
+                       f"</main>{script}".encode())
+    try:
+        page = look.visitor("shop", **look.options, around=site.origin(SHOP))
+        page.page.add_init_script(OPEN_SHADOWS)
+        page.page.goto(site.origin(SHOP))
+        page.see("support-chat-widget button")
+        look.at(page, "widget-closed")
+        page.page.click("support-chat-widget button")
+        page.page.frame_locator("iframe").locator("#guest button").wait_for()
+        inside = next(one for one in page.page.frames if "/widget/" in one.url)
+        look.at(page, "widget-open")
+        look.at(page, "widget-start", inside)
+        inside.locator("#guest button").click()
+        inside.locator("textarea").fill(look.talk[0])
+        inside.locator("textarea").press("Enter")
+        inside.locator(".own .marks.sent").wait_for()
+        look.at(page, "widget-conversation", inside)
+    finally:
+        site.close()
 
 
 def test_all_of_a_conversation_by_keyboard(accounts, visitor):
@@ -217,7 +300,7 @@ def test_all_of_a_conversation_by_keyboard(accounts, visitor):
     keyboard.press("Enter")
     page.see(".own.recalled")
     focus = page.page.evaluate(
-        "() => { const style = getComputedStyle(document.activeElement); return [style.outlineStyle, document.activeElement.tagName]; }"
+        "() => [getComputedStyle(document.activeElement).outlineStyle, document.activeElement.tagName]"
     )
     assert focus[1] != "BODY", focus
 

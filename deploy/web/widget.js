@@ -1,9 +1,10 @@
 /**
  * The chat as a corner of any page: `<script src="https://chat.example.com/widget.js" async></script>`.
  *
- * `data-lang` (`en`, `zh`) and `data-side` (`left`, `right`) of the tag are optional. The conversation is a frame of the
- * server's own origin, which has to allow this page to frame it; the page and the frame tell each other no more than
- * "open", "close" and the number of unread messages, and where a frame may keep nothing, the session that it begins.
+ * `data-lang` (`en`, `zh`) and `data-side` (`left`, `right`) of the tag are optional. The conversation is a frame of
+ * the server's own origin, which has to allow this page to frame it; the page and the frame tell each other no more
+ * than "opened", "close" and the number of unread messages. Whose conversation it is, and its session, stay in the
+ * frame.
  */
 (() => {
   const script = /** @type {HTMLScriptElement | null} */ (document.currentScript);
@@ -31,16 +32,18 @@
     svg { width: 28px; height: 28px; fill: currentColor; }
     span {
       position: absolute; top: -4px; right: -4px; min-width: 22px; height: 22px; box-sizing: border-box; padding: 0 6px;
-      border-radius: 11px; background: #b3261e; color: #fff; font: 700 12px/22px system-ui, sans-serif; text-align: center;
+      border-radius: 11px; background: #b3261e; color: #fff; font: 700 12px/22px system-ui, sans-serif;
+      text-align: center;
     }
     iframe {
-      display: block; width: min(380px, calc(100vw - 32px)); height: min(600px,
-        calc(100dvh - 104px)); margin-bottom: 12px;
-      border: 1px solid #7d8a86; border-radius: 16px; background: #fff; box-shadow: 0 8px 32px rgb(0 0 0 / 30%);
+      display: block; width: min(380px, calc(100vw - 32px)); height: min(640px, calc(100dvh - 104px));
+      margin-bottom: 12px; border: 1px solid #7d8a86; border-radius: 16px; background: #fff;
+      box-shadow: 0 8px 32px rgb(0 0 0 / 30%);
     }
     [hidden] { display: none; }
     @media (max-width: 480px) {
       iframe { position: fixed; inset: 0; width: 100vw; height: 100dvh; margin: 0; border: 0; border-radius: 0; }
+      iframe:not([hidden]) ~ button { display: none; }
     }
     @media (prefers-color-scheme: dark) { iframe { background: #171d1b; } }
   `);
@@ -92,25 +95,12 @@
   // So that it takes the focus to where one writes.
   const opened = () => isOpen() && isLoaded && frame?.contentWindow?.postMessage({ supportChat: 'opened' }, origin);
 
-  // Where the browser lets a frame keep nothing, this page keeps the frame's session for it, here.
-  const kept = () => {
-    try {
-      return JSON.parse(localStorage.getItem(USED) ?? '{}');
-    } catch {
-      return {};
-    }
-  };
-  /** @param {string} text */
-  const keep = (text) => {
-    try {
-      localStorage.setItem(USED, text);
-    } catch {
-      // This page keeps nothing either: the frame then comes when it is asked for.
-    }
-  };
-
   const open = () => {
-    keep(JSON.stringify(kept()));
+    try {
+      localStorage.setItem(USED, 'yes');
+    } catch {
+      // This page keeps nothing: on the next one the frame comes when it is asked for.
+    }
     if (frame) frame.hidden = false;
     else makeFrame(false);
     label();
@@ -130,9 +120,6 @@
   addEventListener('message', ({ source, origin: from, data }) => {
     if (!frame || source !== frame.contentWindow || from !== origin) return;
     if (data?.supportChat === 'close') close();
-    if (data?.supportChat === 'storage') frame.contentWindow?.postMessage({ supportChat: 'kept', items: kept() },
-      origin);
-    if (data?.supportChat === 'keep') keep(JSON.stringify(data.items));
     if (data?.supportChat === 'unread') {
       unread = Number(data.unread) || 0;
       label();

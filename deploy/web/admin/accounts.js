@@ -62,7 +62,8 @@ export class Accounts {
       }
     }
     const page = await this.server.get('/api/users', {
-      user_type: this.type.value || undefined, disabled: this.disabled.value || undefined, limit: LIMIT, cursor: cursor ?? undefined,
+      user_type: this.type.value || undefined, disabled: this.disabled.value || undefined, limit: LIMIT,
+      cursor: cursor ?? undefined,
     });
     return { rows: page.users, next: page.next_cursor ?? null };
   }
@@ -145,8 +146,9 @@ export class Accounts {
     ], async () => {
       const isAgent = type.value === 'Kefu';
       await server.send('POST', '/api/users', {
-        user_id: id.value.trim(), password: password.value, user_type: type.value, user_name: name.value.trim() || undefined,
-        is_admin: isAgent && admin.checked ? true : undefined, capacity: isAgent && capacity.value ? Number(capacity.value) : undefined,
+        user_id: id.value.trim(), password: password.value, user_type: type.value,
+        user_name: name.value.trim() || undefined, is_admin: isAgent && admin.checked ? true : undefined,
+        capacity: isAgent && capacity.value ? Number(capacity.value) : undefined,
       });
       return t('created_now', { id: id.value.trim() });
     });
@@ -170,8 +172,8 @@ export class Accounts {
       const isAgent = type.value === 'Kefu';
       /** @type {Record<string, unknown>} */
       const now = {
-        user_name: name.value.trim(), user_type: type.value, is_admin: isAgent && admin.checked, disabled: disabled.checked,
-        capacity: isAgent && capacity.value ? Number(capacity.value) : null,
+        user_name: name.value.trim(), user_type: type.value, is_admin: isAgent && admin.checked,
+        disabled: disabled.checked, capacity: isAgent && capacity.value ? Number(capacity.value) : null,
       };
       const changed = Object.entries(now).filter(([member, value]) => value !== (user[member] ?? null));
       if (changed.length) await server.send('PATCH', `/api/users/${encodeURIComponent(user.user_id)}`,

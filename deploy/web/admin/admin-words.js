@@ -30,7 +30,9 @@ export const ADMIN_WORDS = /** @type {const} */ ({
   chart: ['{title}: now {now}, at most {most} in {minutes} min', '{title}：当前 {now}，{minutes} 分钟内最高 {most}'],
   most: ['at most {most} in {minutes} min', '{minutes} 分钟内最高 {most}'],
   figures_note: [
-    'Read every {seconds} s while this page is shown. People count once, however many devices they have. Messages are entries of the {count} conversations that changed last. Sockets, rates and latencies of each service: its /metrics.',
+    'Read every {seconds} s while this page is shown. People count once, however many devices they have. Messages are '
+      + 'entries of the {count} conversations that changed last. Sockets, rates and latencies of each service: its '
+      + '/metrics.',
     '页面显示时每 {seconds} 秒读取一次。同一用户的多台设备只计一次。消息数取自最近变化的 {count} 个会话。各服务的连接数、速率与延迟见其 /metrics。',
   ],
   figures_failed: ['The figures could not be read: {problem}', '数据读取失败：{problem}'],
@@ -41,6 +43,7 @@ export const ADMIN_WORDS = /** @type {const} */ ({
   Busy: ['busy', '忙碌'],
   Away: ['away', '离开'],
   conversations_open: ['Open conversations', '进行中的会话'],
+  of_capacity: ['{count} of {capacity}', '{count} / {capacity}'],
   // Accounts
   role: ['Role', '角色'],
   Kehu: ['Customer', '客户'],

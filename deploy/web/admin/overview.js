@@ -13,6 +13,8 @@ const SAMPLES_MAX = 120;
 const PEOPLE_MAX = 5000;
 const CONVERSATIONS_MAX = 200;
 const QUEUE_MAX = 1000;
+/** The most accounts that are asked for at once. */
+const ASKED_MAX = 20;
 
 /** The live figures, from what the services tell an administrator. */
 export class Overview {
@@ -25,6 +27,12 @@ export class Overview {
    * @type {{at: number, heads: Map<string, number>} | null}
    */
   #before = null;
+  /**
+   * How many conversations agents may have at once; `null`: as many as is usual. As it was when this was opened.
+   *
+   * @type {Map<string, number | null>}
+   */
+  #capacities = new Map();
 
   /** @param {import('./server.js').Server} server @param {Translate} t @param {HTMLElement} place */
   constructor(server, t, place) {
@@ -92,7 +100,17 @@ export class Overview {
     await this.times.learn(queued.map(({ conversation_id: id }) => id));
     const since = queued.map(({ conversation_id: id, updated_at: at }) => this.times.since(id) ?? Date.parse(at));
     this.charts.wait.add(since.length ? Math.max(0, Date.now() - Math.min(...since)) / 1000 : 0);
+    await this.#learnCapacities(agents.map(({ user_id: id }) => id));
     this.#showAgents(agents, open);
+  }
+
+  /** @param {string[]} ids */
+  async #learnCapacities(ids) {
+    const unknown = ids.filter((id) => !this.#capacities.has(id)).slice(0, ASKED_MAX);
+    await Promise.all(unknown.map(async (id) => {
+      const account = await this.server.get(`/api/users/${encodeURIComponent(id)}`);
+      this.#capacities.set(id, account.capacity ?? null);
+    }));
   }
 
   /**
@@ -109,8 +127,9 @@ export class Overview {
     let entries = 0;
     for (const [id, head] of now.heads) {
       const known = before.heads.get(id);
-      // One that was not among them has got something, or is new.
-      entries += known === undefined ? Math.min(head, 1) : Math.max(0, head - known);
+      // One that was not among them is new if they were all; else it has got something, nobody knows how much.
+      const least = before.heads.size < CONVERSATIONS_MAX ? head : Math.min(head, 1);
+      entries += known === undefined ? least : Math.max(0, head - known);
     }
     return entries / ((now.at - before.at) / 1000);
   }
@@ -123,8 +142,15 @@ export class Overview {
       el('td', { 'data-label': t('status') },
         el('span', {}, el('span', { class: `dot ${one.status}` }), ` ${t(one.status)}`)),
       el('td', { 'data-label': t('conversations_open') },
-        open.filter(({ agent_id: id }) => id === one.user_id).length))),
+        this.#load(one.user_id, open)))),
     !agents.length && el('tr', {}, el('td', { colspan: '3' }, t('none'))));
+  }
+
+  /** @param {string} id @param {any[]} open */
+  #load(id, open) {
+    const count = open.filter(({ agent_id: agent }) => agent === id).length;
+    const capacity = this.#capacities.get(id);
+    return capacity ? this.t('of_capacity', { count, capacity }) : count;
   }
 
   /**

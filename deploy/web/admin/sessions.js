@@ -19,9 +19,10 @@ export function openSessions(server, t, id) {
     columns: ['used', 'created', 'expires', 'address', 'browser', 'actions'].map((one) => t(one)),
     read: async () => ({ rows: (await server.get(path)).sessions, next: null }),
     cells: (one) => [
-      dateTime(one.used_at), dateTime(one.created_at), dateTime(one.expires_at), one.remote_address ?? '–', one.user_agent ?? '–',
-      one.current ? t('this_one') : el('button',
-        { type: 'button', class: 'plain', onclick: () => void end(`${path}/${encodeURIComponent(one.session)}`) }, t('end')),
+      dateTime(one.used_at), dateTime(one.created_at), dateTime(one.expires_at), one.remote_address ?? '–',
+      browserName(one.user_agent ?? '–'),
+      one.current ? t('this_one') : el('button', { type: 'button', class: 'plain',
+        onclick: () => void end(`${path}/${encodeURIComponent(one.session)}`) }, t('end')),
     ],
   });
   /** @param {string} what */
@@ -39,4 +40,17 @@ export function openSessions(server, t, id) {
     el('button', { type: 'button', class: 'danger', onclick: () => void end(path + (isOwn ? '?except=current' : '')) },
       t('end_all')))).classList.add('wide');
   void table.reload();
+}
+
+/**
+ * What a browser calls itself, in short; all of it for whoever points at it.
+ *
+ * @param {string} text
+ */
+function browserName(text) {
+  const browser = /(Edg|OPR|Firefox|Chrome|Version)\/(\d+)/.exec(text);
+  const system = /Android|iPhone|iPad|Windows|Mac OS X|Linux/.exec(text);
+  if (!browser || !system) return text;
+  const name = { Edg: 'Edge', OPR: 'Opera', Version: 'Safari' }[browser[1]] ?? browser[1];
+  return el('span', { title: text }, `${name} ${browser[2]}, ${system[0]}`);
 }

@@ -52,6 +52,7 @@ export const AGENT_WORDS = /** @type {const} */ ({
   decision_by: ['by {agent}', '操作人 {agent}'],
   search: ['Search the conversation', '搜索会话'],
   search_for: ['Search for', '搜索内容'],
+  search_now: ['Search', '搜索'],
   found: ['{count} found', '找到 {count} 条'],
   found_first: ['{count} or more found', '找到 {count} 条以上'],
   searching: ['Searching… {count} read', '搜索中…已读取 {count} 条'],

@@ -41,7 +41,8 @@ export function openCannedReplies(t, customer, onChosen) {
     keep([...kept(), text]);
     field.value = '';
     show();
-  } }, field, el('p', { class: 'hint' }, t('replies_hint')), el('div', { class: 'actions' }, el('button', {}, t('add'))));
+  } }, field, el('p', { class: 'hint' }, t('replies_hint')),
+  el('div', { class: 'actions' }, el('button', {}, t('add'))));
   const dialog = openDialog(t('replies'), t('close'), list, form);
   const show = () => {
     const replies = kept();

@@ -6,6 +6,7 @@ import { translator } from '../shared/i18n.js';
 import { notice } from '../shared/notices.js';
 import { People } from '../shared/people.js';
 import { problemText } from '../shared/problems.js';
+import { AGENT_ICONS } from './agent-icons.js';
 import { AGENT_WORDS } from './agent-words.js';
 import { ConversationLists } from './conversation-lists.js';
 import { Pane } from './pane.js';
@@ -42,7 +43,8 @@ export class Console {
     this.status = el('select', { 'aria-label': t('status'), onchange: () => void this.#setStatus() },
       ...STATUSES.map((one) => el('option', { value: one }, t(one))));
     this.lists = new ConversationLists({
-      adapter, t, people: this.people, onOpen: (id) => this.open(id), onTake: (id) => void this.take(id), onRead: () => this.#read(),
+      adapter, t, people: this.people, onOpen: (id) => this.open(id), onTake: (id) => void this.take(id),
+      onRead: () => this.#read(),
     });
     this.empty = el('div', { class: 'no-pane' }, el('p', {}, t('choose')),
       el('p', { class: 'small muted' }, t('choose_more')));
@@ -52,7 +54,7 @@ export class Console {
         el('header', { class: 'side-head' },
           el('div', { class: 'me' }, el('h1', {}, adapter.user?.name ?? ''), this.load),
           attention.button(t),
-          iconButton(ICONS.help, t('help'), () => openHelp(t)),
+          iconButton(AGENT_ICONS.help, t('help'), () => openHelp(t)),
           iconButton(ICONS.leave, t('log_out'), () => this.#askToLeave()),
           el('label', { class: 'status' }, el('span', { class: 'unseen' }, t('status')), this.status)),
         connectionBar(adapter, t),

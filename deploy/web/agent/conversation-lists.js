@@ -151,8 +151,7 @@ export class ConversationLists {
     const who = customerId ?? id;
     const status = people.get(who)?.status ?? 'Offline';
     const unread = adapter.getUnread(id);
-    const preview = lastMessage && (lastMessage.recalled ? t('recalled') : summary(lastMessage,
-      { adapter, t, nameOf: () => '', onRecall: () => {} }));
+    const preview = lastMessage && (lastMessage.recalled ? t('recalled') : summary(lastMessage, t));
     return el('li', { class: id === this.active ? 'active' : '' },
       el('button', { type: 'button', class: 'conversation', 'data-id': id,
         'aria-current': id === this.active ? 'true' : undefined,

@@ -63,5 +63,6 @@ byId('login').addEventListener('submit', (event) => {
   event.preventDefault();
   void logIn();
 });
-adapter.on('logout', ({ reason }) => showLogin(reason === 'session_ended' ? problemText({ code: 'session_ended' }) : ''));
+adapter.on('logout', ({ reason }) =>
+  showLogin(reason === 'session_ended' ? problemText({ code: 'session_ended' }) : ''));
 adapter.resume().then((user) => (user ? showConsole() : showLogin()), () => showLogin());

@@ -1,12 +1,13 @@
 import { Composer } from '../shared/composer.js';
 import { openDialog } from '../shared/dialog.js';
 import { ICONS, el, fill, iconButton } from '../shared/dom.js';
-import { dateTime } from '../shared/i18n.js';
+import { dateTime, shortTime } from '../shared/i18n.js';
 import { MessageList } from '../shared/message-list.js';
-import { reasonText } from '../shared/message-view.js';
 import { notice } from '../shared/notices.js';
 import { problemText } from '../shared/problems.js';
+import { AGENT_ICONS } from './agent-icons.js';
 import { openCannedReplies } from './canned-replies.js';
+import { reasonText, routingText } from './routing-text.js';
 import { Search } from './search.js';
 
 /**
@@ -50,7 +51,8 @@ export class Pane {
     this.situation = el('p', { class: 'small muted situation' });
     this.buttons = el('div', { class: 'pane-actions' });
     this.element = el('section', { class: 'pane', 'aria-label': t('conversation') });
-    this.list = new MessageList({ adapter, t, people, conversationId: id });
+    this.list = new MessageList({ adapter, t, people, conversationId: id,
+      eventText: (message) => routingText(message, t, (one) => people.name(one)) });
     this.composer = new Composer({ adapter, t, receiver: this.customer, dropArea: this.element });
     this.composer.element.querySelector('.composer-line')?.prepend(
       el('button', { type: 'button', class: 'icon-button replies-button', 'aria-label': t('replies'),
@@ -60,11 +62,11 @@ export class Pane {
       onChosen: (seq) => void this.list.goTo(seq) });
     this.element.append(
       el('header', { class: 'pane-head' },
-        iconButton(ICONS.back, t('back'), onBack, { class: 'icon-button back' }),
+        iconButton(AGENT_ICONS.back, t('back'), onBack, { class: 'icon-button back' }),
         el('div', { class: 'pane-title' }, this.name, this.situation),
         this.buttons,
-        iconButton(ICONS.search, t('search'), () => this.search.toggle()),
-        iconButton(ICONS.info, t('routing'), () => void this.openRouting()),
+        iconButton(AGENT_ICONS.search, t('search'), () => this.search.toggle()),
+        iconButton(AGENT_ICONS.info, t('routing'), () => void this.openRouting()),
         iconButton(ICONS.close, t('close_pane'), onClose, { class: 'icon-button close-pane' })),
       this.search.element, this.list.element, this.composer.element,
     );
@@ -115,7 +117,8 @@ export class Pane {
     const person = people.get(this.customer);
     const status = person?.status ?? 'Offline';
     fill(this.name, this.customerName);
-    const seen = status === 'Offline' && person?.lastSeen ? ` · ${t('last_seen', { time: dateTime(person.lastSeen) })}` : '';
+    const lastSeen = status === 'Offline' ? person?.lastSeen : null;
+    const seen = lastSeen ? ` · ${t('last_seen', { time: shortTime(lastSeen) })}` : '';
     const state = this.#stateText();
     fill(this.situation, el('span', { class: `dot ${status}` }), ` ${t(status)}${seen}${state ? ` · ${state}` : ''}`);
     const { state: now, agentId } = this.#conversation ?? {};
@@ -207,9 +210,11 @@ export class Pane {
   async openRouting() {
     const { adapter, t } = this.parts;
     try {
-      const { decisions } = /** @type {{decisions: any[]}} */ (/** @type {unknown} */ (await adapter.getRouting(this.id)));
+      /** @type {any} */
+      const { decisions } = await adapter.getRouting(this.id);
       openDialog(t('routing_of', { name: this.customerName }), t('close'), decisions.length
-        ? el('ol', { class: 'decisions', reversed: true }, ...decisions.map((one) => this.#decision(one)))
+        ? el('ol', { class: 'decisions', reversed: true },
+          ...decisions.map((/** @type {any} */ one) => this.#decision(one)))
         : el('p', {}, t('no_routing')));
     } catch (error) {
       notice(problemText(error));

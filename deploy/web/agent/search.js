@@ -46,7 +46,7 @@ export class Search {
       onsubmit: (/** @type {Event} */ event) => {
       event.preventDefault();
       void this.#search();
-    } }, el('div', { class: 'search-line' }, this.input, el('button', {}, t('search'))), this.state, this.results);
+    } }, el('div', { class: 'search-line' }, this.input, el('button', {}, t('search_now'))), this.state, this.results);
   }
 
   /** @param {boolean} [isShown] */

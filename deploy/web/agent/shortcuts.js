@@ -31,7 +31,8 @@ const KEYS = [
  */
 export function listenToShortcuts(actions) {
   const listener = (/** @type {KeyboardEvent} */ event) => {
-    if (!event.altKey || event.ctrlKey || event.metaKey || event.isComposing || document.querySelector('dialog[open]')) return;
+    if (!event.altKey || event.ctrlKey || event.metaKey || event.isComposing) return;
+    if (document.querySelector('dialog[open]')) return;
     const found = KEYS.find(([code]) => code === event.code);
     if (!found) return;
     event.preventDefault();

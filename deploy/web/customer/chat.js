@@ -14,6 +14,7 @@ import { CUSTOMER_WORDS } from './customer-words.js';
 /**
  * @typedef {import('../services/enterprise-adapter').AdapterEvents} AdapterEvents
  * @typedef {{onShown: () => void, onLeft: () => void}} PageEvents
+ * @typedef {import('../services/enterprise-adapter').Message} Message
  */
 
 const t = translator(CUSTOMER_WORDS);
@@ -54,7 +55,7 @@ async function show(events) {
   people ??= new People(adapter);
   bar ??= connectionBar(adapter, t);
   const place = byId('chat');
-  const list = new MessageList({ adapter, t, people, conversationId: `c:${user.id}` });
+  const list = new MessageList({ adapter, t, people, conversationId: `c:${user.id}`, eventText });
   const composer = new Composer({ adapter, t, receiver: null, dropArea: place });
   const situation = new Situation(people);
   const tools = [
@@ -89,6 +90,13 @@ async function show(events) {
   count(adapter.getUnread());
   await list.open();
   if (document.hasFocus()) composer.focus();
+}
+
+/** @param {Message} message what routing did */
+function eventText({ kind, agentId }) {
+  if (kind === 'closed') return t('closed');
+  if (!agentId) return t('requeued');
+  return t(kind === 'assigned' ? 'assigned' : 'transferred', { agent: people?.name(agentId) ?? agentId });
 }
 
 /** @param {number} unread */

@@ -91,7 +91,6 @@ if (isEmbedded) {
   });
 }
 
-if (isEmbedded) await (await import('../shared/lent-storage.js')).borrowStorage();
 if (memory.get(STARTED)) {
   fill(byId('situation'), t('please_wait'));
   load().then((chat) => chat.resume(events)).then((hasResumed) => !hasResumed && events.onLeft(), showStart)

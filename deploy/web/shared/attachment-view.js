@@ -1,5 +1,5 @@
 import { openDialog } from './dialog.js';
-import { el, icon, ICONS } from './dom.js';
+import { el, icon } from './dom.js';
 import { fileSize } from './i18n.js';
 import { shownSize } from './message-view.js';
 import { notice } from './notices.js';
@@ -10,6 +10,9 @@ import { problemText } from './problems.js';
  * @typedef {import('../services/enterprise-adapter').EnterpriseAdapter} EnterpriseAdapter
  * @typedef {import('./message-view.js').Translate} Translate
  */
+
+/** The drawing that stands for a file. */
+export const FILE_ICON = 'M6 2h8l6 6v14H4V4a2 2 0 0 1 2-2zm7 1.5V9h5.5z';
 
 /**
  * Calls back once somebody may soon see the element.
@@ -27,8 +30,8 @@ function whenNear(element, callback) {
 }
 
 /**
- * A message's file: a picture in the room that is reserved for it, a player, or a line to save it by. Addresses are asked
- * for when they are needed, since they expire.
+ * A message's file: a picture in the room that is reserved for it, a player, or a line to save it by. Addresses are
+ * asked for when they are needed, since they expire.
  *
  * @param {EnterpriseAdapter} adapter
  * @param {Attachment} file
@@ -39,7 +42,7 @@ export function attachmentView(adapter, file, t) {
   if (file.type === 'video' || file.type === 'voice') return player(adapter, file);
   return el('button', { type: 'button', class: 'file', 'aria-label': t('download', { name: file.name }),
     onclick: () => save(adapter, file) },
-  icon(ICONS.file), el('span', { class: 'file-name' }, file.name), el('span', { class: 'small' }, fileSize(file.size)));
+  icon(FILE_ICON), el('span', { class: 'file-name' }, file.name), el('span', { class: 'small' }, fileSize(file.size)));
 }
 
 /** @param {EnterpriseAdapter} adapter @param {Attachment} file @param {Translate} t */

@@ -27,7 +27,8 @@ export class Composer {
     this.parts = parts;
     const { t, adapter } = parts;
     this.input = el('textarea', { rows: '1', placeholder: t('write_here'), 'aria-label': t('write'), dir: 'auto',
-      autocomplete: 'off', oninput: () => this.#typed(), onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event),
+      autocomplete: 'off', oninput: () => this.#typed(),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event),
       onpaste: (/** @type {ClipboardEvent} */ event) => this.#pasted(event) });
     this.picker = el('input', { type: 'file', multiple: true, hidden: true, onchange: () => {
       this.addFiles(this.picker.files);

@@ -1,6 +1,6 @@
 import { el, fill } from './dom.js';
 import { wholeDay } from './i18n.js';
-import { eventText, messageView, summary } from './message-view.js';
+import { messageView, summary } from './message-view.js';
 import { announce, notice } from './notices.js';
 import { problemText } from './problems.js';
 
@@ -44,13 +44,15 @@ export class MessageList {
    * @param {Translate} parts.t
    * @param {People} parts.people
    * @param {string} parts.conversationId
+   * @param {(message: Message) => string} parts.eventText what routing did, in words
    */
   constructor(parts) {
     this.parts = parts;
-    const { t, adapter, people } = parts;
+    const { t, adapter, people, eventText } = parts;
     this.viewParts = {
-      adapter, t, nameOf: (/** @type {string | null | undefined} */ id) => people.name(id),
-      onRecall: (/** @type {Message} */ message) => void adapter.recall(message).catch((error) => notice(problemText(error))),
+      adapter, t, eventText, nameOf: (/** @type {string | null | undefined} */ id) => people.name(id),
+      onRecall: (/** @type {Message} */ message) =>
+        void adapter.recall(message).catch((error) => notice(problemText(error))),
     };
     this.more = el('button', { type: 'button', class: 'more', hidden: true, onclick: () => void this.#older() },
       t('earlier'));
@@ -159,8 +161,8 @@ export class MessageList {
     if (!message.own) {
       const { people, t } = this.parts;
       announce(message.kind === 'chat'
-        ? t('new_message_from', { name: people.name(message.from), text: summary(message, this.viewParts) })
-        : eventText(message, this.viewParts));
+        ? t('new_message_from', { name: people.name(message.from), text: summary(message, t) })
+        : this.viewParts.eventText(message));
     }
     if (wasAtEnd || message.own) return this.scrollToEnd();
     this.#newBelow += 1;

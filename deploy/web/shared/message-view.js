@@ -27,6 +27,7 @@ const MARKS = { queued: '○', sending: '○', sent: '✓', delivered: '✓✓',
  * @property {Translate} t
  * @property {(id: string | null | undefined) => string} nameOf
  * @property {(message: Message) => void} onRecall
+ * @property {(message: Message) => string} eventText what routing did, in words
  */
 
 /**
@@ -39,7 +40,7 @@ export function messageView(message, parts) {
   const view = el('li', { class: 'entry', 'data-key': message.key });
   if (message.kind !== 'chat') {
     view.classList.add('event');
-    append(view, el('p', {}, eventText(message, parts), ' ', time(message)));
+    append(view, el('p', {}, parts.eventText(message), ' ', time(message)));
     return view;
   }
   const { t } = parts;
@@ -96,44 +97,12 @@ function attachment(adapter, file, t) {
  * What a line of news or a screen reader says of it.
  *
  * @param {Message} message
- * @param {ViewParts} parts
+ * @param {Translate} t
  */
-export function summary(message, { t }) {
+export function summary(message, t) {
   if (message.recalled) return t(message.own ? 'recalled_own' : 'recalled');
   return message.content || (message.file ? message.file.name : '');
 }
-
-/**
- * What routing did, in words.
- *
- * @param {Message} message
- * @param {ViewParts} parts
- */
-export function eventText(message, { adapter, t, nameOf }) {
-  const agent = nameOf(message.agentId);
-  const isAgent = adapter.user?.role === 'support';
-  if (!isAgent) {
-    if (message.kind === 'closed') return t('closed');
-    if (!message.agentId) return t('requeued');
-    return t(message.kind === 'assigned' ? 'assigned' : 'transferred', { agent });
-  }
-  const reason = reasonText(message.reason ?? '', t);
-  if (message.kind === 'closed') return t('closed_agent');
-  if (!message.agentId) return t('requeued_agent', { reason });
-  return message.kind === 'assigned' || !message.formerAgentId
-    ? t('assigned_agent', { agent, reason })
-    : t('transferred_agent', { agent, reason, former: nameOf(message.formerAgentId) });
-}
-
-/** @param {string} reason a word of the routing @param {Translate} t */
-export function reasonText(reason, t) {
-  return REASONS.has(reason) ? t(reason) : reason;
-}
-
-const REASONS = new Set([
-  'named_agent', 'last_agent', 'least_loaded', 'agent_took', 'agent_wrote', 'assigned_by', 'transferred_by',
-  'returned_to_queue', 'agent_lost', 'no_response', 'no_agent', 'all_busy', 'closed_by',
-]);
 
 /**
  * Text with its web addresses as links.

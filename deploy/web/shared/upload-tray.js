@@ -1,3 +1,4 @@
+import { FILE_ICON } from './attachment-view.js';
 import { ICONS, el, fill, icon, iconButton } from './dom.js';
 import { fileSize } from './i18n.js';
 import { problemText } from './problems.js';
@@ -31,7 +32,7 @@ export class UploadTray {
     const buttons = el('span', { class: 'tray-buttons' });
     const item = el('li', {},
       preview ? el('img', { src: preview, alt: '', width: '44', height: '44' }) : el('span', { class: 'tray-icon' },
-        icon(ICONS.file)),
+        icon(FILE_ICON)),
       el('span', { class: 'tray-text' }, el('span', { class: 'file-name' }, name), said, bar), buttons);
     this.list.append(item);
     const remove = () => {
