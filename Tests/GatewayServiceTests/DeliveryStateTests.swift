@@ -63,7 +63,7 @@ struct DeliveryStateTests {
         state.keep([3], for: "c:u", 3)
         #expect(state.nextRead() == .entries("c:u", after: 1))
         #expect(state.takeRead("c:u", 2) == .send)
-        #expect(state.takeRead("c:u", 3) == .acknowledge([3]))
+        #expect(state.takeRead("c:u", 3) == .acknowledge([[3]]))
         #expect(state.endPage("c:u", isEmpty: false) == [])
         #expect(state.offerRepeat("c:u", 3) == true)
         #expect(state.offerRepeat("c:u", 1) == true)
@@ -81,14 +81,25 @@ struct DeliveryStateTests {
         #expect(state.nextRead() == nil)
         #expect(state.reach(of: "c:u", to: 3, from: 2, spanMax: 200) == .atHand)
         #expect(state.offer("c:u", 2, mayBeFilled: true) == .send(isFirstMove: true))
-        #expect(state.takeNextWaiting("c:u") == nil, "3 is still missing")
+        #expect(state.takeNextWaiting("c:u").isEmpty, "3 is still missing")
         #expect(state.offer("c:u", 3, mayBeFilled: true) == .send(isFirstMove: false))
-        #expect(state.takeNextWaiting("c:u") == [4])
-        #expect(state.takeNextWaiting("c:u") == [5])
-        #expect(state.takeNextWaiting("c:u") == nil)
+        #expect(state.takeNextWaiting("c:u") == [[4]])
+        #expect(state.takeNextWaiting("c:u") == [[5]])
+        #expect(state.takeNextWaiting("c:u").isEmpty)
         for _ in 0..<2 { state.readGaps() }
         #expect(!state.hasGaps)
         #expect(!state.wantsRead)
+        #expect(state.waitingAckCount == 0)
+    }
+
+    @Test("each Ack that waits for a place goes there: another frame may have asked for the same entry")
+    func severalAcksOfAPlace() {
+        var state = Self.placed([Self.position("c:u", 1, 1)])
+        _ = state.offer("c:u", 3, mayBeFilled: true)
+        for acknowledgement in [[3], [33]] as [[UInt8]] { state.keep(acknowledgement, for: "c:u", 3) }
+        #expect(state.waitingAckCount == 2)
+        _ = state.offer("c:u", 2)
+        #expect(state.takeNextWaiting("c:u") == [[3], [33]])
         #expect(state.waitingAckCount == 0)
     }
 
@@ -106,9 +117,9 @@ struct DeliveryStateTests {
         for _ in 0..<2 { state.readGaps() }
         #expect(state.nextRead() == .entries("c:u", after: 2))
         #expect(state.offer("c:u", 3, mayBeFilled: true) == .behind(needsRead: false), "what is read comes by it")
-        #expect(state.takeNextWaiting("c:u") == nil)
+        #expect(state.takeNextWaiting("c:u").isEmpty)
         for sequence in 3...8 { #expect(state.takeRead("c:u", sequence) == .send) }
-        #expect(state.takeRead("c:u", 9) == .acknowledge([9]))
+        #expect(state.takeRead("c:u", 9) == .acknowledge([[9]]))
         #expect(state.endPage("c:u", isEmpty: false) == [])
         state.readGaps()
         #expect(!state.hasGaps)
@@ -137,7 +148,7 @@ struct DeliveryStateTests {
             )
             #expect(outputs == (isPassed ? [.acknowledgement([5])] : []))
             _ = state.nextRead()
-            #expect(state.takeRead("c:u", 5) == (isPassed ? .skip : .acknowledge([5])))
+            #expect(state.takeRead("c:u", 5) == (isPassed ? .skip : .acknowledge([[5]])))
         }
     }
 

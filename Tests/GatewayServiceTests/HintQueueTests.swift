@@ -38,8 +38,8 @@ struct HintQueueTests {
     @Test("of each conversation and member the newest head is told, in one request")
     func merges() throws {
         var queue = queue()
-        for head in [3, 5, 4] { queue.add(.init("c:1", "u1", head), for: "b", now: 0) }
-        queue.add(.init("c:2", "u2", 1), for: "b", now: 0)
+        for head in [3, 5, 4] { queue.add("c:1", head, ["u1"], for: "b", now: 0) }
+        queue.add("c:2", 1, ["u2"], for: "b", now: 0)
         let request = try self.request(&queue, 0)
         #expect(told(request) == ["c:1 u1 5", "c:2 u2 1"])
         #expect(request.peer.url == "http://b:1")
@@ -51,19 +51,19 @@ struct HintQueueTests {
     @Test("a member whose membership has ended is sent no more than that")
     func membersApart() {
         var queue = queue()
-        queue.add(.init("c:1", "a1", 4), for: "b", now: 0)
-        queue.add(.init("c:1", "u1", 4), for: "b", now: 0)
-        queue.add(.init("c:1", "u1", 5), for: "b", now: 0)
+        queue.add("c:1", 4, ["a1"], for: "b", now: 0)
+        queue.add("c:1", 4, ["u1"], for: "b", now: 0)
+        queue.add("c:1", 5, ["u1"], for: "b", now: 0)
         #expect(told(queue.next(now: 0).first) == ["c:1 a1 4", "c:1 u1 5"])
     }
 
     @Test("one request is under way; what comes meanwhile follows, what failed is sent again with it")
     func retries() throws {
         var queue = queue()
-        queue.add(.init("c:1", "u1", 1), for: "b", now: 0)
+        queue.add("c:1", 1, ["u1"], for: "b", now: 0)
         let first = try request(&queue, 0)
-        queue.add(.init("c:1", "u1", 2), for: "b", now: 0)
-        queue.add(.init("c:2", "u1", 7), for: "b", now: 0)
+        queue.add("c:1", 2, ["u1"], for: "b", now: 0)
+        queue.add("c:2", 7, ["u1"], for: "b", now: 0)
         #expect(queue.next(now: 0).isEmpty)
         queue.failed(first, now: 100)
         #expect(queue.next(now: 149).isEmpty)
@@ -86,15 +86,15 @@ struct HintQueueTests {
     @Test("until the registration has ended, and not for the next one")
     func ended() throws {
         var queue = queue()
-        queue.add(.init("c:1", "u1", 1), for: "b", now: 0)
+        queue.add("c:1", 1, ["u1"], for: "b", now: 0)
         let request = try self.request(&queue, 0)
-        queue.add(.init("c:2", "u2", 2), for: "b", now: 0)
+        queue.add("c:2", 2, ["u2"], for: "b", now: 0)
         #expect(queue.update(peers(["b": 1, "c": 2]), askedAt: 10).isEmpty)
         let left = queue.update(peers(["b": 3, "c": 2]), askedAt: 20)
         #expect(Set(left.map { "\($0.conversationID) \($0.userID) \($0.head)" }) == ["c:1 u1 1", "c:2 u2 2"])
         queue.failed(request, now: 30)
         #expect(queue.isIdle)
-        queue.add(.init("c:3", "u3", 3), for: "b", now: 30)
+        queue.add("c:3", 3, ["u3"], for: "b", now: 30)
         let next = queue.next(now: 30)
         #expect(next.map(\.peer.registration) == [3])
         #expect(queue.update(peers([:]), askedAt: 40).count == 1)
@@ -103,22 +103,22 @@ struct HintQueueTests {
     @Test("a gateway that presence has placed somebody at, but not named yet, is waited for")
     func unnamed() {
         var queue = queue()
-        queue.add(.init("c:1", "u1", 1), for: "new", now: 50)
+        queue.add("c:1", 1, ["u1"], for: "new", now: 50)
         #expect(queue.next(now: 50).isEmpty)
         // Asked before: it need not have been registered.
         #expect(queue.update(peers(["b": 1]), askedAt: 50).isEmpty)
         #expect(queue.update(peers(["b": 1, "new": 9]), askedAt: 60).isEmpty)
         #expect(queue.next(now: 60).map(\.peer.gatewayID) == ["new"])
-        queue.add(.init("c:1", "u1", 1), for: "gone", now: 70)
+        queue.add("c:1", 1, ["u1"], for: "gone", now: 70)
         #expect(queue.update(peers(["b": 1, "new": 9]), askedAt: 80) == [.init("c:1", "u1", 1)])
     }
 
     @Test("over the bound it is told to read everything, which is kept until it is taken")
     func overrun() throws {
         var queue = queue(conversationsMax: 3)
-        for number in 0..<4 { queue.add(.init("c:\(number)", "u1", 1), for: "b", now: 0) }
+        for number in 0..<4 { queue.add("c:\(number)", 1, ["u1"], for: "b", now: 0) }
         #expect(queue.pendingCount == 0)
-        queue.add(.init("c:9", "u1", 2), for: "b", now: 0)
+        queue.add("c:9", 2, ["u1"], for: "b", now: 0)
         let request = try self.request(&queue, 0)
         #expect(request.hints.readAll)
         #expect(told(request) == ["c:9 u1 2"])
@@ -127,7 +127,7 @@ struct HintQueueTests {
         #expect(again.hints.readAll)
         #expect(told(again) == ["c:9 u1 2"])
         queue.taken(again)
-        queue.add(.init("c:9", "u1", 3), for: "b", now: 2000)
+        queue.add("c:9", 3, ["u1"], for: "b", now: 2000)
         #expect(queue.next(now: 2000).first?.hints.readAll == false)
     }
 
@@ -135,7 +135,7 @@ struct HintQueueTests {
     func requestSize() {
         var queue = HintQueue()
         _ = queue.update(peers(["b": 1]), askedAt: 0)
-        for number in 0..<2500 { queue.add(.init("c:\(number)", "u", 1), for: "b", now: 0) }
+        for number in 0..<2500 { queue.add("c:\(number)", 1, ["u"], for: "b", now: 0) }
         var sizes: [Int] = []
         while let request = queue.next(now: 0).first {
             sizes.append(request.hints.entries.count)
@@ -143,7 +143,7 @@ struct HintQueueTests {
         }
         #expect(sizes == [1000, 1000, 500])
         for number in 0..<2 {
-            for user in 0..<3000 { queue.add(.init("c:\(number)", "u\(user)", 1), for: "b", now: 0) }
+            for user in 0..<3000 { queue.add("c:\(number)", 1, ["u\(user)"], for: "b", now: 0) }
         }
         #expect(queue.next(now: 0).first?.hints.entries.map(\.userIDs.count) == [3000])
     }
@@ -153,9 +153,11 @@ struct HintQueueTests {
     private func add(_ queue: inout HintQueue, _ head: HintQueue.Head, _ text: String?) {
         let bytes = text.map { Array($0.utf8) }
         if let bytes {
-            bytes.withUnsafeBytes { queue.add(head, text: $0, for: "b", now: 0) }
+            bytes.withUnsafeBytes {
+                queue.add(head.conversationID, head.head, [head.userID], text: $0, for: "b", now: 0)
+            }
         } else {
-            queue.add(head, for: "b", now: 0)
+            queue.add(head.conversationID, head.head, [head.userID], for: "b", now: 0)
         }
     }
 

@@ -24,6 +24,8 @@ enum PlantedBug: String, CaseIterable, Sendable {
     case cursorNotChecked = "cursor-not-checked"
     /// A page that may hold own entries is sent before their answers are there, as another's (R7).
     case pageNotHeld = "page-not-held"
+    /// An `Ack` that was kept does not follow the entry that fills the gap before it (R7).
+    case keptAckPassedOver = "kept-ack-passed-over"
     /// A gap that no hint has filled is not read.
     case gapNotRead = "gap-not-read"
 

@@ -96,15 +96,14 @@ extension ClientSession {
         text: UnsafeRawBufferPointer,
         acknowledgement: UnsafeRawBufferPointer? = nil
     ) {
-        switch delivery.offer(conversationID, sequence, mayBeFilled: shard.peers?.isAlone == false) {
+        // Of an own entry the `Ack` is kept; another one has to be read in any case, and so what precedes it.
+        switch delivery.offer(
+            conversationID,
+            sequence,
+            mayBeFilled: acknowledgement != nil && shard.peers?.isAlone == false
+        ) {
         case .send(let isFirstMove):
-            if let acknowledgement {
-                connection.send(.text, acknowledgement)
-            } else if let own = delivery.takeWaiting(conversationID, sequence) {
-                own.withUnsafeBytes { connection.send(.text, $0) }
-            } else {
-                sendEntry(sequence, text)
-            }
+            if let acknowledgement { connection.send(.text, acknowledgement) } else { sendEntry(sequence, text) }
             if delivery.waitingAckCount > 0 { sendWaiting(conversationID) }
             if isFirstMove { pingSoon() }
         case .passed:
@@ -119,10 +118,12 @@ extension ClientSession {
 
     /// `Ack`s of entries that follow what was sent now.
     private func sendWaiting(_ conversationID: String) {
-        while let acknowledgement = delivery.takeNextWaiting(conversationID) {
-            acknowledgement.withUnsafeBytes { connection.send(.text, $0) }
-        }
+        while case let kept = delivery.takeNextWaiting(conversationID), !kept.isEmpty { send(kept) }
         waitingAcksChanged()
+    }
+
+    private func send(_ acknowledgements: [[UInt8]]) {
+        for acknowledgement in acknowledgements { acknowledgement.withUnsafeBytes { connection.send(.text, $0) } }
     }
 
     /// What hints have not filled is read.
@@ -229,8 +230,8 @@ extension ClientSession {
             for entry in page.entries {
                 switch delivery.takeRead(conversationID, entry.sequence) {
                 case .send: sendEntry(entry.sequence, UnsafeRawBufferPointer(rebasing: bytes[entry.text]))
-                case .acknowledge(let acknowledgement):
-                    acknowledgement.withUnsafeBytes { connection.send(.text, $0) }
+                case .acknowledge(let kept):
+                    send(kept)
                     waitingAcksChanged()
                 case .skip: break
                 }

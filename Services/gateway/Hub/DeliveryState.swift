@@ -40,8 +40,8 @@ struct DeliveryState {
     /// What to do with an entry.
     enum Step: Equatable {
         case send
-        /// The connection's own: its `Ack` goes in its place.
-        case acknowledge([UInt8])
+        /// The connection's own: its `Ack` goes in its place, several where it was asked for again.
+        case acknowledge([[UInt8]])
         case skip
     }
 
@@ -56,7 +56,8 @@ struct DeliveryState {
     private(set) var phase: Phase
     private var cursors: [String: DeliveryCursor] = [:]
     /// `Ack`s whose entry's place has not come yet.
-    private var waitingAcks: [Place: [UInt8]] = [:]
+    private var waitingAcks: [Place: [[UInt8]]] = [:]
+    private(set) var waitingAckCount = 0
     /// Conversations whose next read has to wait its turn: one read at a time, so that what was missed cannot overrun
     /// the connection however many conversations it lies in.
     private var readsDue: ArraySlice<String> = []
@@ -84,8 +85,6 @@ struct DeliveryState {
         phase = awaitsSync ? .awaitingSync : .placing
         countsPongs = !awaitsSync
     }
-
-    var waitingAckCount: Int { waitingAcks.count }
 
     /// Conversations that have come since the connection was placed.
     var newConversationCount: Int { max(cursors.count - placedCount, 0) }
@@ -171,19 +170,25 @@ struct DeliveryState {
         return step
     }
 
-    /// The `Ack` that waits for this place, which has come.
-    mutating func takeWaiting(_ conversationID: String, _ sequence: Int) -> [UInt8]? {
-        guard !waitingAcks.isEmpty else { return nil }
-        return waitingAcks.removeValue(forKey: Place(conversationID: conversationID, sequence: sequence))
+    /// The `Ack`s of the entry after the last one that was sent, when they wait for its place: that has come.
+    ///
+    /// To be asked after each entry that was sent live, until there are none: no kept `Ack` is ever next.
+    mutating func takeNextWaiting(_ conversationID: String) -> [[UInt8]] {
+        guard waitingAckCount > 0, let sent = sent(in: conversationID), hasWaiting(conversationID, sent + 1),
+            case .send = cursors[conversationID]?.offer(sent + 1)
+        else { return [] }
+        return takeWaiting(at: Place(conversationID: conversationID, sequence: sent + 1))
     }
 
-    /// The `Ack` of the entry after the last one that was sent, when it waits for its place: that has come.
-    mutating func takeNextWaiting(_ conversationID: String) -> [UInt8]? {
-        guard !waitingAcks.isEmpty, let sent = sent(in: conversationID),
-            waitingAcks[Place(conversationID: conversationID, sequence: sent + 1)] != nil,
-            case .send = cursors[conversationID]?.offer(sent + 1)
-        else { return nil }
-        return takeWaiting(conversationID, sent + 1)
+    /// Whether an `Ack` waits for this place.
+    func hasWaiting(_ conversationID: String, _ sequence: Int) -> Bool {
+        waitingAckCount > 0 && waitingAcks[Place(conversationID: conversationID, sequence: sequence)] != nil
+    }
+
+    private mutating func takeWaiting(at place: Place) -> [[UInt8]] {
+        let taken = waitingAcks.removeValue(forKey: place) ?? []
+        waitingAckCount -= taken.count
+        return taken
     }
 
     // MARK: - Gaps
@@ -192,8 +197,9 @@ struct DeliveryState {
     var hasGaps: Bool { !gaps.isEmpty || !olderGaps.isEmpty }
 
     private mutating func noteGap(_ conversationID: String, after sent: Int) {
-        let isKnown = (gaps + olderGaps).contains { $0.conversationID == conversationID }
-        if !isKnown { gaps.append(Head(conversationID: conversationID, head: sent)) }
+        let isGap = { (gap: Head) in gap.conversationID == conversationID }
+        guard !gaps.contains(where: isGap), !olderGaps.contains(where: isGap) else { return }
+        gaps.append(Head(conversationID: conversationID, head: sent))
     }
 
     /// Reads what is missing since the look before the last one; called at an interval while there are gaps.
@@ -213,7 +219,8 @@ struct DeliveryState {
 
     /// The `Ack` of an own entry that cannot be sent yet: kept for its place.
     mutating func keep(_ acknowledgement: [UInt8], for conversationID: String, _ sequence: Int) {
-        waitingAcks[Place(conversationID: conversationID, sequence: sequence)] = acknowledgement
+        waitingAcks[Place(conversationID: conversationID, sequence: sequence), default: []].append(acknowledgement)
+        waitingAckCount += 1
     }
 
     /// An own entry that was stored before: whether its `Ack` can be sent at once, else it has to be kept.
@@ -318,13 +325,13 @@ struct DeliveryState {
             return place.sequence <= sent
         }
         return passed.sorted { $0.sequence < $1.sequence }
-            .compactMap { waitingAcks.removeValue(forKey: $0).map(Output.acknowledgement) }
+            .flatMap { takeWaiting(at: $0).map(Output.acknowledgement) }
     }
 
     /// The connection is to be closed: `Ack`s whose places do not come any more; what they say is stored all the same.
     mutating func remainingAcks() -> [[UInt8]] {
-        defer { waitingAcks = [:] }
-        return waitingAcks.sorted { $0.key.sequence < $1.key.sequence }.map(\.value)
+        defer { (waitingAcks, waitingAckCount) = ([:], 0) }
+        return waitingAcks.sorted { $0.key.sequence < $1.key.sequence }.flatMap(\.value)
     }
 
     // MARK: - Reading what was missed
@@ -361,7 +368,7 @@ struct DeliveryState {
             cursors[conversationID] = nil
             let orphans = waitingAcks.keys.filter { $0.conversationID == conversationID }
             return orphans.sorted { $0.sequence < $1.sequence }
-                .compactMap { waitingAcks.removeValue(forKey: $0).map(Output.acknowledgement) }
+                .flatMap { takeWaiting(at: $0).map(Output.acknowledgement) }
         }
         var cursor = cursors[conversationID] ?? DeliveryCursor()
         cursor.place(at: start(of: position, heardOf: cursor.firstKnown), head: position.head)
@@ -386,7 +393,9 @@ struct DeliveryState {
     mutating func takeRead(_ conversationID: String, _ sequence: Int) -> Step {
         guard case .send(let isFirstMove) = cursors[conversationID]?.takeRead(sequence) else { return .skip }
         if isFirstMove { noteMoved(conversationID) }
-        return takeWaiting(conversationID, sequence).map(Step.acknowledge) ?? .send
+        let own =
+            waitingAckCount > 0 ? takeWaiting(at: Place(conversationID: conversationID, sequence: sequence)) : []
+        return own.isEmpty ? .send : .acknowledge(own)
     }
 
     /// The page is at its end.

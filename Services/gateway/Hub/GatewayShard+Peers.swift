@@ -77,7 +77,11 @@ extension GatewayShard {
         let (readers, isNextDue) = hintReads.end(conversationID)
         if case .success(let page) = answer { deliver(page, of: conversationID, to: readers) }
         // What is still missing each reads by itself.
-        for reader in readers { sessions[reader.session]?.noteHead(conversationID, reader.head) }
+        for reader in readers {
+            guard let session = sessions[reader.session] else { continue }
+            let isMissing = session.delivery.sent(in: conversationID).map { $0 < reader.head } ?? true
+            if isMissing { session.noteHead(conversationID, reader.head) }
+        }
         if isNextDue { readHinted(conversationID) }
     }
 

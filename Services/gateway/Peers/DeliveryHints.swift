@@ -15,14 +15,21 @@ struct DeliveryHints: Sendable, Equatable {
     var readAll = false
 
     var textByteCount: Int { entries.reduce(0) { $0 + $1.textByteCount } }
+
+    /// Hints of one conversation follow each other.
+    var conversationCount: Int {
+        zip(entries, entries.dropFirst()).reduce(entries.isEmpty ? 0 : 1) {
+            $0 + ($1.0.conversationID == $1.1.conversationID ? 0 : 1)
+        }
+    }
 }
 
 /// How far members of a conversation are to be sent it.
 struct DeliveryHint: Sendable, Equatable {
     let conversationID: String
-    /// The last entry for these members.
+    /// The last entry for these members, or of a run of texts before that.
     ///
-    /// Members whose part of the conversation ends elsewhere are named by another hint of it.
+    /// Members whose part of the conversation ends elsewhere, and each further run, have another hint of it.
     let head: Int
     /// The members that are thought to be there.
     let userIDs: [String]

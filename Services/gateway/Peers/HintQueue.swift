@@ -67,11 +67,18 @@ struct HintQueue {
     /// Whether everything was taken.
     var isIdle: Bool { targets.values.allSatisfy(\.isIdle) }
 
-    /// A member of a conversation is at that gateway.
+    /// Members of a conversation are at that gateway.
     ///
     /// - Parameter text: The stored text of the entry that is the head, when it is at hand.
-    mutating func add(_ head: Head, text: UnsafeRawBufferPointer? = nil, for gatewayID: String, now: Int64) {
-        targets[gatewayID, default: Target(since: now)].add(head, text, conversationsMax)
+    mutating func add(
+        _ conversationID: String,
+        _ head: Int,
+        _ userIDs: [String],
+        text: UnsafeRawBufferPointer? = nil,
+        for gatewayID: String,
+        now: Int64
+    ) {
+        targets[gatewayID, default: Target(since: now)].add(conversationID, head, userIDs, text, conversationsMax)
     }
 
     /// The gateway is told to read everything, in place of what is pending for it.
@@ -127,7 +134,7 @@ struct HintQueue {
         let heads = target.headsUnderWay
         target.underWay = nil
         target.wantsAll = target.wantsAll || request.hints.readAll
-        for head in heads { target.add(head, nil, conversationsMax) }
+        for head in heads { target.add(head.conversationID, head.head, [head.userID], nil, conversationsMax) }
         target.retryAt = now + min(Self.pause << min(Int64(target.failures), 8), Self.pauseMax)
         target.failures += 1
         targets[gatewayID] = target
@@ -139,16 +146,22 @@ extension HintQueue.Target {
         underWay.map { $0.number == request.number && $0.peer == request.peer } ?? false
     }
 
-    fileprivate mutating func add(_ head: HintQueue.Head, _ text: UnsafeRawBufferPointer?, _ conversationsMax: Int) {
+    fileprivate mutating func add(
+        _ conversationID: String,
+        _ head: Int,
+        _ userIDs: [String],
+        _ text: UnsafeRawBufferPointer?,
+        _ conversationsMax: Int
+    ) {
         let fits = textBytes + (text?.count ?? 0) <= HintQueue.textBytesMax
-        if let place = pending.index(forKey: head.conversationID) {
-            textBytes += pending.values[place].add(head, fits ? text : nil)
+        if let place = pending.index(forKey: conversationID) {
+            textBytes += pending.values[place].add(head, userIDs, fits ? text : nil)
         } else {
             guard pending.count < conversationsMax else { return overrun() }
-            order.append(head.conversationID)
+            order.append(conversationID)
             var conversation = HintQueue.Pending()
-            textBytes += conversation.add(head, fits ? text : nil)
-            pending[head.conversationID] = conversation
+            textBytes += conversation.add(head, userIDs, fits ? text : nil)
+            pending[conversationID] = conversation
         }
     }
 
@@ -186,7 +199,7 @@ extension HintQueue.Target {
             let isFirst = hints.entries.isEmpty
             let fits =
                 hints.entries.count + parts.count <= DeliveryHints.entriesMax
-                && userCount + conversation.members.count <= HintQueue.usersPerRequestMax
+                && userCount + conversation.members.count * parts.count <= HintQueue.usersPerRequestMax
                 && textCount < HintQueue.textBytesPerRequest
             guard isFirst || fits else { break }
             // More ends of memberships than a request has room for.
@@ -195,7 +208,7 @@ extension HintQueue.Target {
                 return next(now: now)
             }
             hints.entries += parts
-            userCount += conversation.members.count
+            userCount += conversation.members.count * parts.count
             textCount += parts.reduce(0) { $0 + $1.textByteCount }
             order.removeFirst()
             pending[conversationID] = nil
@@ -210,13 +223,15 @@ extension HintQueue.Target {
 
 extension HintQueue.Pending {
     /// - Returns: How many bytes of texts more, or fewer, it has.
-    fileprivate mutating func add(_ head: HintQueue.Head, _ text: UnsafeRawBufferPointer?) -> Int {
+    fileprivate mutating func add(_ head: Int, _ userIDs: [String], _ text: UnsafeRawBufferPointer?) -> Int {
         let before = runs.byteCount
-        runs.add(head.head, text)
-        if let place = members.firstIndex(where: { $0.userID == head.userID }) {
-            members[place].head = max(members[place].head, head.head)
-        } else {
-            members.append((head.userID, head.head))
+        runs.add(head, text)
+        for userID in userIDs {
+            if let place = members.firstIndex(where: { $0.userID == userID }) {
+                members[place].head = max(members[place].head, head)
+            } else {
+                members.append((userID, head))
+            }
         }
         return runs.byteCount - before
     }

@@ -22,6 +22,14 @@ struct HintRouter {
         let sentAt: Int64
     }
 
+    /// Where an audience is, all of whose places are known.
+    private struct KnownAudience {
+        let audience: [String]
+        let now: Int64
+        /// By other gateway, the members who are there.
+        let targets: [(gatewayID: String, userIDs: [String])]
+    }
+
     /// How often places were known, since `takeCounts`.
     struct Counts: Equatable {
         var known = 0
@@ -60,6 +68,8 @@ struct HintRouter {
     /// Whether heads were dropped that some gateway may need.
     private var owesAll = false
     private var counts = Counts()
+    /// The last audience: many entries that are committed at once have the same one.
+    private var known: KnownAudience?
 
     init(
         ownID: String,
@@ -97,9 +107,26 @@ struct HintRouter {
         text: UnsafeRawBufferPointer? = nil,
         now: Int64
     ) {
+        if let known, known.now == now, known.audience == audience {
+            counts.known += audience.count
+            for (gatewayID, userIDs) in known.targets {
+                queue.add(conversationID, head, userIDs, text: text, for: gatewayID, now: now)
+            }
+            return
+        }
+        known = place(audience, now: now)
         for userID in audience {
             route(.init(conversationID: conversationID, userID: userID, head: head), text, now: now)
         }
+    }
+
+    private func place(_ audience: [String], now: Int64) -> KnownAudience? {
+        var targets: [String: [String]] = [:]
+        for userID in audience {
+            guard case .current(let gatewayIDs, _) = cache.place(of: userID, now: now) else { return nil }
+            for gatewayID in gatewayIDs where gatewayID != ownID { targets[gatewayID, default: []].append(userID) }
+        }
+        return KnownAudience(audience: audience, now: now, targets: targets.map { ($0.key, $0.value) })
     }
 
     private mutating func route(_ head: HintQueue.Head, _ text: UnsafeRawBufferPointer?, now: Int64) {
@@ -122,7 +149,9 @@ struct HintRouter {
         at gatewayIDs: [String],
         now: Int64
     ) {
-        for gatewayID in gatewayIDs where gatewayID != ownID { queue.add(head, text: text, for: gatewayID, now: now) }
+        for gatewayID in gatewayIDs where gatewayID != ownID {
+            queue.add(head.conversationID, head.head, [head.userID], text: text, for: gatewayID, now: now)
+        }
     }
 
     /// Where a user may be while presence is silent: at any gateway, those that it had named last included.
@@ -182,6 +211,7 @@ struct HintRouter {
     /// - Returns: Whether a gateway was lost: what it had committed it may have told nobody (R6).
     mutating func heard(_ answer: GatewayRegistration, sentAt: Int64, now: Int64) -> Bool {
         guard let change = list.heard(answer, sentAt: sentAt) else { return false }
+        known = nil
         if change.hasNewEpoch { cache.expireAll() }
         for gatewayID in change.ended { cache.forget(gateway: gatewayID) }
         let left = queue.update(list.peers, askedAt: sentAt)
@@ -213,6 +243,7 @@ struct HintRouter {
         guard question == asked else { return }
         question = nil
         isSilent = false
+        known = nil
         let validUntil = asked.sentAt + Int64(answer.leaseMilliseconds)
         for userID in asked.userIDs {
             let gatewayIDs = answer.locations[userID] ?? []

@@ -13,8 +13,8 @@ final class PeerLink: Sendable {
     /// What happens gathers so long after something was sent, so that much of it is few requests.
     private static let gatherInterval = Duration.milliseconds(2)
     /// The same when the last requests carried many conversations: requests are what costs then.
-    private static let busyGatherInterval = Duration.milliseconds(5)
-    private static let busyHints = 16
+    private static let busyGatherInterval = Duration.milliseconds(8)
+    private static let busyConversations = 8
     /// How often it is looked whether something is to be sent again.
     private static let retryInterval = Duration.milliseconds(50)
     /// How long an answer may take; what is pending is sent again, so that it need not be long.
@@ -145,8 +145,7 @@ final class PeerLink: Sendable {
                 group.addTask { await self.wakeForEver() }
                 for await _ in wakeUps {
                     report()
-                    let count = sendDue(&group)
-                    await loop.sleep(for: count < Self.busyHints ? Self.gatherInterval : Self.busyGatherInterval)
+                    await loop.sleep(for: sendDue(&group))
                 }
             }
         }
@@ -179,8 +178,8 @@ final class PeerLink: Sendable {
         if dropped > 0 { metrics.noticesDropped(dropped) }
     }
 
-    /// - Returns: How many hints the requests carry.
-    private func sendDue(_ group: inout DiscardingTaskGroup) -> Int {
+    /// - Returns: How long to gather until the next time.
+    private func sendDue(_ group: inout DiscardingTaskGroup) -> Duration {
         let now = now()
         let (question, hints, notices) = router.withLock { router in
             (router.nextQuestion(now: now), router.nextHints(now: now), router.nextNotices())
@@ -188,7 +187,8 @@ final class PeerLink: Sendable {
         if let question { group.addTask { await self.ask(question) } }
         for request in hints { group.addTask { await self.send(request) } }
         for request in notices { group.addTask { await self.send(request) } }
-        return hints.reduce(0) { $0 + $1.hints.entries.count }
+        let isBusy = hints.reduce(0) { $0 + $1.hints.conversationCount } >= Self.busyConversations
+        return isBusy ? Self.busyGatherInterval : Self.gatherInterval
     }
 
     private static var options: InternalCallOptions {

@@ -143,7 +143,7 @@ extension DeliveryWorld {
         if outcome.isRepeat, bug == .crashBetweenCommitAndHint { return }
         guard !gateways[gateway].isAlone(now.monotonic) else { return }
         Self.text(request.conversation, outcome.sequence).withUnsafeBytes { text in
-            let isAtHand = request.kind == .chat && !outcome.isRepeat
+            let isAtHand = hasTexts && request.kind == .chat && !outcome.isRepeat
             gateways[gateway].router.committed(
                 id,
                 outcome.sequence,
@@ -169,24 +169,19 @@ extension DeliveryWorld {
     mutating func deliver(_ conversation: Int, _ sequence: Int, to index: Int, at gateway: Int) {
         let id = Self.conversationIDs[conversation]
         let connection = gateways[gateway].sessions[index].connection
-        let isAlone = gateways[gateway].isAlone(now.monotonic)
-        let step = gateways[gateway].sessions[index].delivery.offer(id, sequence, mayBeFilled: !isAlone)
+        let step = gateways[gateway].sessions[index].delivery.offer(id, sequence)
         guard case .send = step else {
             if bug != .cursorNotChecked || step == .passed { return }
             return send(.entry(conversation: conversation, sequence: sequence), connection)
         }
-        if let own = gateways[gateway].sessions[index].delivery.takeWaiting(id, sequence) {
-            sendKept(own, connection)
-        } else {
-            send(.entry(conversation: conversation, sequence: sequence), connection)
-        }
-        sendWaiting(id, index, at: gateway)
+        send(.entry(conversation: conversation, sequence: sequence), connection)
+        if bug != .keptAckPassedOver { sendWaiting(id, index, at: gateway) }
     }
 
     /// `Ack`s of entries that follow what was sent now.
     private mutating func sendWaiting(_ id: String, _ index: Int, at gateway: Int) {
-        while let own = gateways[gateway].sessions[index].delivery.takeNextWaiting(id) {
-            sendKept(own, gateways[gateway].sessions[index].connection)
+        while case let kept = gateways[gateway].sessions[index].delivery.takeNextWaiting(id), !kept.isEmpty {
+            for own in kept { sendKept(own, gateways[gateway].sessions[index].connection) }
         }
     }
 
@@ -288,6 +283,9 @@ extension DeliveryWorld {
             gateways[gateway].readAnswers.append(
                 .entries(connection: connection, conversation: id, after: after, last: min(head, after + 200))
             )
+        case .shared(let id, let after):
+            let head = log.index(of: id).map { log.conversations[$0].head } ?? 0
+            gateways[gateway].readAnswers.append(.shared(conversation: id, after: after, last: min(head, after + 200)))
         case .heads(let userID) where isFaulty && chance(8): gateways[gateway].readAnswers.append(.failed(userID))
         case .heads(let userID):
             var named: Set<String> = []
@@ -319,6 +317,7 @@ extension DeliveryWorld {
             } else {
                 takePage(id, after, last, connection, at: gateway)
             }
+        case .shared(let id, let after, let last): takeShared(id, after, last, at: gateway)
         case .failed(let userID):
             gateways[gateway].reads.ended(userID, isRead: false, now: now.monotonic)
         case .heads(let userID, let positions):
@@ -333,12 +332,40 @@ extension DeliveryWorld {
         work(gateway)
     }
 
+    /// A read that several connections share begins.
+    mutating func readShared(_ id: String, at gateway: Int) {
+        let starts = gateways[gateway].hintReads.begin(id).compactMap { reader in
+            gateways[gateway].index(of: Int(reader.session)).flatMap {
+                gateways[gateway].sessions[$0].delivery.sent(in: id)
+            }
+        }
+        guard let start = starts.min() else { return takeShared(id, 0, 0, at: gateway) }
+        gateways[gateway].readsDue.append(.shared(conversation: id, after: start))
+    }
+
+    private mutating func takeShared(_ id: String, _ after: Int, _ last: Int, at gateway: Int) {
+        let (readers, isNextDue) = gateways[gateway].hintReads.end(id)
+        guard let conversation = log.index(of: id) else { return }
+        for reader in readers {
+            guard let index = gateways[gateway].index(of: Int(reader.session)) else { continue }
+            for sequence in stride(from: after + 1, through: min(last, reader.head), by: 1)
+            where gateways[gateway].sessions[index].delivery.ownUnderWay == 0 {
+                deliver(conversation, sequence, to: index, at: gateway)
+            }
+            let sent = gateways[gateway].sessions[index].delivery.sent(in: id)
+            if sent.map({ $0 < reader.head }) ?? true {
+                gateways[gateway].sessions[index].delivery.note(id, head: reader.head)
+            }
+        }
+        if isNextDue { readShared(id, at: gateway) }
+    }
+
     private mutating func takePage(_ id: String, _ after: Int, _ last: Int, _ connection: Int, at gateway: Int) {
         guard let index = gateways[gateway].index(of: connection), let conversation = log.index(of: id) else { return }
         for sequence in stride(from: after + 1, through: last, by: 1) {
             switch gateways[gateway].sessions[index].delivery.takeRead(id, sequence) {
             case .send: send(.entry(conversation: conversation, sequence: sequence), connection)
-            case .acknowledge(let bytes): sendKept(bytes, connection)
+            case .acknowledge(let kept): for own in kept { sendKept(own, connection) }
             case .skip: break
             }
         }

@@ -170,16 +170,19 @@ extension DeliveryWorld {
         if hints.readAll {
             for userID in gateways[gateway].userIDs { gateways[gateway].reads.makeDue(userID) }
         }
+        var toRead: [String] = []
         for hint in hints.entries {
             for index in gateways[gateway].sessions.indices {
                 guard hint.userIDs.contains(gateways[gateway].sessions[index].identity.userID) else { continue }
-                take(hint, index, at: gateway)
+                if take(hint, index, at: gateway) { toRead.append(hint.conversationID) }
             }
         }
+        for id in toRead { readShared(id, at: gateway) }
         work(gateway)
     }
 
-    private mutating func take(_ hint: DeliveryHint, _ index: Int, at gateway: Int) {
+    /// Whether a read is to be begun that others share.
+    private mutating func take(_ hint: DeliveryHint, _ index: Int, at gateway: Int) -> Bool {
         let reach = gateways[gateway].sessions[index].delivery.reach(
             of: hint.conversationID,
             to: hint.head,
@@ -188,10 +191,13 @@ extension DeliveryWorld {
         )
         switch reach {
         case .reached: break
-        case .together, .alone:
+        case .together:
+            let connection = UInt64(gateways[gateway].sessions[index].connection)
+            return gateways[gateway].hintReads.note(hint.conversationID, .init(session: connection, head: hint.head))
+        case .alone:
             gateways[gateway].sessions[index].delivery.note(hint.conversationID, head: hint.head)
         case .atHand:
-            guard let conversation = log.index(of: hint.conversationID) else { return }
+            guard let conversation = log.index(of: hint.conversationID) else { return false }
             for (offset, text) in hint.texts.enumerated() {
                 let sequence = hint.firstSequence + offset
                 if text != Self.text(conversation, sequence)[...] {
@@ -200,5 +206,6 @@ extension DeliveryWorld {
                 deliver(conversation, sequence, to: index, at: gateway)
             }
         }
+        return false
     }
 }

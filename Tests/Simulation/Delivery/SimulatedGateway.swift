@@ -30,6 +30,8 @@ struct SimulatedGateway {
     enum Read {
         case sync(connection: Int, [SyncCursor])
         case next(connection: Int, DeliveryState.Read)
+        /// For all connections that need the same.
+        case shared(conversation: String, after: Int)
         case heads(String)
     }
 
@@ -38,6 +40,7 @@ struct SimulatedGateway {
         case sync(connection: Int, [SyncCursor], [MemberPosition])
         case position(connection: Int, conversation: String, MemberPosition?)
         case entries(connection: Int, conversation: String, after: Int, last: Int)
+        case shared(conversation: String, after: Int, last: Int)
         case heads(String, [MemberPosition])
         /// A user's heads could not be read.
         case failed(String)
@@ -53,6 +56,7 @@ struct SimulatedGateway {
     var events = PresenceQueue()
     var router: HintRouter
     var reads = HeadReads()
+    var hintReads = HintReads()
     var heartbeatAt: Int64
     var isHeartbeatUnderWay = false
     var isBatchUnderWay = false

@@ -1,0 +1,1 @@
+../../../Services/gateway/Peers/HintReads.swift
