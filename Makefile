@@ -71,7 +71,7 @@ soak: build $(VENV)/ready ## the long tests: twenty thousand messages, a gibibyt
 	    Tests/EndToEndTests/test_routing_load.py Tests/EndToEndTests/test_tus.py \
 	    Tests/EndToEndTests/test_file_crash.py Tests/EndToEndTests/test_files_instances.py \
 	    Tests/EndToEndTests/test_rolling.py Tests/EndToEndTests/test_chaos.py \
-	    Tests/EndToEndTests/test_compose.py $(ARGS)
+	    Tests/EndToEndTests/test_pages_access.py Tests/EndToEndTests/test_compose.py $(ARGS)
 
 build: ## the release executables
 	$(NICE) $(SWIFT) build $(RELEASE)
