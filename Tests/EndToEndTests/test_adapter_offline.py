@@ -103,21 +103,23 @@ def test_what_was_missed_comes_once(stack, customer, accounts):
         def say(*what):
             for text in what:
                 chat.send({"type": "Chat", "to_user_id": customer.person["user_id"], "content": text})
+            for _ in what:
+                chat.expect("Ack")
 
         say("before")
         until(lambda: customer.texts() == ["before"], "the first one comes")
         customer.run("adapter.disconnect()")
         say(*texts("missed", 20))
-        chat.settle()
         customer.run("adapter.connect()")
         until(lambda: len(customer.texts()) == 21, "the others come")
         assert customer.texts() == ["before", *texts("missed", 20)]
         # What was stored before a reload is not news after it; what comes between is.
-        customer.wait("(await adapter.getMessages()).head >= 23")
+        # The page says so when it has stored it.
+        chat.expect("Delivered", seq=23, timeout=30)
         customer.open()
         say("while it loads")
         customer.run("await adapter.resume()")
-        until(lambda: customer.texts() == ["while it loads"], "what was missed comes", timeout=10)
+        until(lambda: customer.texts() == ["while it loads"], "what was missed comes", timeout=30)
         assert customer.shown()[-3:] == ["missed 18", "missed 19", "while it loads"]
 
 
@@ -128,7 +130,8 @@ def test_more_than_comes_by_itself_is_a_page_away(stack, customer, accounts):
     with stack.chat(agent) as chat:
         for text in texts("flood", 1100):
             chat.send({"type": "Chat", "to_user_id": customer.person["user_id"], "content": text})
-        chat.settle()
+        for _ in range(1100):
+            chat.expect("Ack")
     customer.run("adapter.connect()")
     customer.connected()
     assert customer.told("historyChanged") == [{"conversationId": f"c:{customer.person['user_id']}"}]
@@ -194,7 +197,8 @@ def test_a_laptop_that_sleeps_finds_everything_when_it_wakes(stack, behind, acco
         chat.expect("UserLeft", user_id=user, timeout=30)
         for text in texts("while you slept", 20):
             chat.send({"type": "Chat", "to_user_id": user, "content": text})
-        chat.settle()
+        for _ in range(20):
+            chat.expect("Ack")
         with away(stack.gateway):
             relay.cut()
         relay.flow()
