@@ -8,11 +8,11 @@ import re
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from accounts import Accounts
 from browser import Site
+from page_fixtures import accounts, nobody_else, visitor
 from pages import chromium
-from people import NARROW, WIDE, visitors
-from routing import Floor, set_status
+from people import NARROW, WIDE
+from routing import set_status
 from stack import stack_with
 from test_pages_widget import OPEN_SHADOWS
 from test_pages import picture
@@ -54,22 +54,6 @@ def stack():
 def browser(stack):
     with chromium("--host-resolver-rules=MAP *.test 127.0.0.1") as one:
         yield one
-
-
-@pytest.fixture(scope="module")
-def accounts(stack):
-    return Accounts(stack)
-
-
-@pytest.fixture(autouse=True)
-def nobody_else(stack):
-    Floor(stack).clear()
-
-
-@pytest.fixture
-def visitor(stack, browser):
-    with visitors(stack, browser) as make:
-        yield make
 
 
 class Look:

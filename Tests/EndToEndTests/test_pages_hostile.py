@@ -5,11 +5,8 @@ import re
 
 import pytest
 
-from accounts import Accounts
-from pages import chromium
+from page_fixtures import accounts, browser, nobody_else, stack
 from people import visitors
-from routing import Floor
-from stack import stack_with
 from test_pages import picture
 from waiting import until
 
@@ -32,28 +29,6 @@ STRANGE = """() => [...document.querySelectorAll(`body script, iframe, body styl
     embed, math, template, body b, body h1 h1, details[ontoggle], [onerror], [onload], [onfocus], [onmouseover],
     [ontoggle], [autofocus], [srcdoc], img[src*=probe], a[href^=javascript], li h1, td h1, p h1`)]
     .map((one) => one.outerHTML)"""
-
-
-@pytest.fixture(scope="module")
-def stack():
-    with stack_with({"presence.leave_grace_ms": 100}) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def browser(stack):
-    with chromium() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def accounts(stack):
-    return Accounts(stack)
-
-
-@pytest.fixture(autouse=True)
-def nobody_else(stack):
-    Floor(stack).clear()
 
 
 @pytest.fixture

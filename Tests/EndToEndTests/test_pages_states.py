@@ -1,12 +1,9 @@
 """What the pages do beside: sounds, marks, what was refused, uploads that do not go well, every shortcut."""
 
-import pytest
 
-from accounts import Accounts
-from pages import chromium
-from people import NARROW, visitors
-from routing import Floor, set_status
-from stack import stack_with
+from page_fixtures import accounts, browser, nobody_else, stack, visitor
+from people import NARROW
+from routing import set_status
 from test_pages import picture
 from waiting import until
 
@@ -22,34 +19,6 @@ TONES = """
         }
     };
 """
-
-
-@pytest.fixture(scope="module")
-def stack():
-    with stack_with({"presence.leave_grace_ms": 100}) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def browser(stack):
-    with chromium() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def accounts(stack):
-    return Accounts(stack)
-
-
-@pytest.fixture(autouse=True)
-def nobody_else(stack):
-    Floor(stack).clear()
-
-
-@pytest.fixture
-def visitor(stack, browser):
-    with visitors(stack, browser) as make:
-        yield make
 
 
 def tones(page):
