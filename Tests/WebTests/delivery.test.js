@@ -45,6 +45,42 @@ class Locks {
   }
 }
 
+/**
+ * What pages keep, as IndexedDB does: a transaction waits for earlier ones only where both have a store in common, and
+ * one that is not committed when its page is killed has not been.
+ */
+class Disk {
+  constructor(below) {
+    this.below = below;
+    this.database = new MemoryDatabase();
+    this.last = new Map();
+  }
+
+  /** One page's way to it. */
+  opened() {
+    const handle = {
+      isLasting: true,
+      isKilled: false,
+      read: (names, work) => this.#run(handle, names, work),
+      write: (names, work) => this.#run(handle, names, work),
+      clear: () => this.database.clear(),
+      close() {},
+    };
+    return handle;
+  }
+
+  #run(handle, names, work) {
+    const earlier = names.map((name) => this.last.get(name));
+    const result = Promise.all(earlier).then(async () => {
+      for (let turns = this.below(6); turns > 0; turns -= 1) await new Promise((resolve) => setImmediate(resolve));
+      if (handle.isKilled) throw new Error('the page is gone');
+      return this.database.write(names, work);
+    });
+    for (const name of names) this.last.set(name, result.catch(() => {}));
+    return result;
+  }
+}
+
 /** The log of one conversation, and the connections to it (`PROTOCOL.md`). */
 class Server {
   constructor(below) {
@@ -99,8 +135,9 @@ const ack = ({ id, seq, client_id, timestamp }) => ({
 
 /** A page; `link` is its connection. */
 class Page {
-  constructor(server, database, name) {
+  constructor(server, disk, name) {
     this.server = server;
+    this.database = disk.opened();
     this.told = [];
     this.typed = [];
     this.link = null;
@@ -125,7 +162,7 @@ class Page {
       onPresence() {},
       onExpiring() {},
       onAckTime() {},
-    }, database);
+    }, this.database);
   }
 
   connect() {
@@ -140,6 +177,19 @@ class Page {
     this.link = null;
     this.isOpen = false;
     this.account.lost(1006);
+  }
+
+  kill() {
+    this.database.isKilled = true;
+    this.cut();
+    this.account.close('killed');
+  }
+
+  /** @returns once it is kept */
+  async type(content) {
+    void this.account.send({ to: null, content, type: 'text', file: null }).catch(() => {});
+    const isKept = () => this.told.some(([event, data]) => event === 'messageUpdated' && data.content === content);
+    while (!isKept()) await settled();
   }
 
   /** One frame one way or the other. */
@@ -172,11 +222,10 @@ async function world(random, seedName) {
   Object.defineProperty(globalThis, 'navigator', { value: { locks: new Locks() }, configurable: true, writable: true });
   const below = (count) => Math.floor(random() * count);
   const server = new Server(below);
-  const database = new MemoryDatabase();
-  database.isLasting = true;
+  const disk = new Disk(below);
   const pages = [];
   const open = async () => {
-    const page = new Page(server, database, seedName);
+    const page = new Page(server, disk, seedName);
     await page.account.load();
     page.connect();
     return page;
@@ -199,17 +248,14 @@ async function live(server, pages, below, open) {
     if (choice < 3) {
       const text = `typed ${typed.length}`;
       typed.push(text);
-      void page.account.send({ to: null, content: text, type: 'text', file: null }).catch(() => {});
-      await settled();
+      await page.type(text);
     } else if (choice < 5) {
       server.append({ type: 'Chat', from_user_id: 'b', content: `said ${step}`, content_type: 'Text' });
     } else if (choice === 5) page.cut();
     else if (choice === 6) page.connect();
     else if (choice === 7 && below(3) === 0) {
       check(page, server);
-      page.cut();
-      page.account.close('killed');
-      await settled();
+      page.kill();
       pages[index] = await open();
     } else page.move(choice % 2 === 0);
     if (below(2)) await settled();
@@ -257,5 +303,5 @@ test('through lost connections and killed pages, in one tab and in two', async (
   // Pauses between attempts, which are random, are none.
   context.mock.method(Math, 'random', () => 0);
   let number = 0;
-  await forSeeds(Number(process.env.WORLDS ?? 40), (random) => world(random, `world-${(number += 1)}-${process.pid}`));
+  await forSeeds(Number(process.env.WORLDS ?? 100), (random) => world(random, `world-${(number += 1)}-${process.pid}`));
 });

@@ -389,6 +389,8 @@ export class Account {
    * @param {Entry} entry
    */
   async #settled(record, entry) {
+    // Else a page that is loaded again in between knows of neither, and is told its user's own message as news.
+    await this.conversations.stored();
     await this.outbox.remove(record).catch(this.#report);
     // After it was removed: a tab that is just being opened has either not read it, or hears this.
     this.tabs.tell({ what: 'acknowledged', entry });
