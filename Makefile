@@ -44,7 +44,7 @@ unit-test: test-build ## the Swift tests alone, those of stores over SQLite and 
 	@$(BESIDE) -j2 test-sqlite test-redis
 
 test-build:
-	$(SWIFT) build --build-tests
+	$(SWIFT) build --build-tests $(TEST_FLAGS)
 
 test-sqlite:
 	@$(TESTS)
@@ -59,7 +59,7 @@ web-test: ## the web client's types, and its rules without a browser (SEED=…)
 
 end-to-end-test: build $(VENV)/ready ## the built binaries behind real nginx, driven by foreign clients (ARGS=…)
 	BIN_DIR="$$($(SWIFT) build $(RELEASE) --show-bin-path)" \
-	    $(VENV)/bin/python -m pytest Tests/EndToEndTests -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	    $(VENV)/bin/python -m pytest Tests/EndToEndTests -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 simulation: build ## the protocol's state machines in 100,000 seeded worlds, and the mistakes that they have to find (ARGS=…)
 	.build/release/simulation $(ARGS)

@@ -13,9 +13,10 @@ from waiting import until
 DESCRIPTORS_SLACK = 24
 # The modules that take longest begin first, so that at the end no worker runs long alone.
 LONGEST = (
-    "test_files_instances", "test_login_limits", "test_delivery", "test_session_ends", "test_file_crash", "test_chaos",
-    "test_delivery_redis", "test_gateways", "test_presence_instances", "test_sockets", "test_auth_outage",
-    "test_routing_load", "test_rolling", "test_routing_outage", "test_close_codes", "test_catalogue",
+    "test_pages_access", "test_adapter_offline", "test_pages", "test_files_instances", "test_session_ends",
+    "test_adapter_tabs", "test_adapter_close_codes", "test_pages_states", "test_pages_hostile", "test_login_limits",
+    "test_presence_instances", "test_rolling", "test_close_codes", "test_delivery", "test_sockets", "test_chaos",
+    "test_auth_outage", "test_adapter", "test_pages_figures", "test_file_crash", "test_react_example",
 )
 
 
