@@ -282,6 +282,7 @@ final class GatewayNode: Sendable {
     let gateway: Gateway
     let peers: PeerLink
     private let presence: PresenceLink
+    private let outbox: OutboxLink
     private let shared: SharedLog
     private let host: GatewayHost
     private let ear: DeafEar
@@ -341,7 +342,7 @@ final class GatewayNode: Sendable {
         self.gateway = gateway
         gateway.directory.learn("a1", .agent, since: gateway.directory.mark)
         gateway.directory.learn("u1", .customer, since: gateway.directory.mark)
-        let outbox = OutboxLink(
+        outbox = OutboxLink(
             log: log,
             presence: client,
             fileGrants: fileGrants,
@@ -351,11 +352,11 @@ final class GatewayNode: Sendable {
         let relay = host.makeRelay()
         relay.connect(gateway, outbox)
         shared.connect(id, relay)
-        follow(outbox)
+        follow()
     }
 
-    private func follow(_ outbox: OutboxLink) {
-        let (gateway, presence, peers) = (gateway, presence, peers)
+    private func follow() {
+        let (gateway, presence, peers, outbox) = (gateway, presence, peers, outbox)
         host.process.background("peers") { await peers.run() }
         host.process.background("outbox") { await outbox.run() }
         host.process.background("presence") {
@@ -377,6 +378,16 @@ final class GatewayNode: Sendable {
         let device = try await host.device(user)
         _ = try await device.frames(upTo: "Welcome")
         return device
+    }
+
+    /// Appends a decision of routing's.
+    func append(_ decision: RoutingDecision) { outbox.append([decision]) }
+
+    /// Whether it knows that somebody serves a customer.
+    func serves(_ customerID: String) async -> Bool {
+        let (answers, answer) = AsyncStream<Bool>.makeStream()
+        gateway.onEachLoop { answer.yield($0.serving.isServed(customerID)) }
+        return await answers.prefix(host.process.loops.loops.count).contains(true)
     }
 
     /// The value of a metric.

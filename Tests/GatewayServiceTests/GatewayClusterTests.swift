@@ -207,6 +207,32 @@ struct GatewayClusterTests {
         await cluster.close()
     }
 
+    @Test("who serves a customer is known as well when an own read brings it, and no hint")
+    func assignedReadAlone() async throws {
+        let cluster = try await GatewayCluster(directory.path, count: 2)
+        let customer = try await cluster.nodes[0].device("u1")
+        try await settle(cluster.nodes[0], at: cluster.presence)
+        try await customer.write("k1")
+        _ = try await customer.frames(upTo: "Ack 1")
+        cluster.nodes[0].setDeaf(true)
+        let assigned = RoutingDecision(
+            decisionID: "r-1",
+            number: 1,
+            conversationID: "c:u1",
+            kind: .assigned,
+            agentID: "a1",
+            reason: "least_loaded",
+            at: .now()
+        )
+        cluster.nodes[1].append(assigned)
+        #expect(try await eventually { try await cluster.log.head("c:u1") == 2 })
+        #expect(await !cluster.nodes[0].serves("u1"))
+        try await customer.write("k2")
+        #expect(try await customer.frames(upTo: "Ack 3") == ["AgentAssigned 2", "Ack 3"])
+        #expect(await eventually { await cluster.nodes[0].serves("u1") })
+        await cluster.close()
+    }
+
     @Test("alone nothing is looked up, told or read again")
     func alone() async throws {
         let cluster = try await GatewayCluster(directory.path, count: 1)

@@ -229,7 +229,7 @@ struct LogModelTests {
 
     @Test(
         "random messages, recalls, decisions, receipts, failures, index runs and restarts",
-        arguments: 0..<(StoreEngine.isRedis ? 3 : 8)
+        arguments: 0..<(StoreEngine.isRedis ? 3 : 4)
     )
     func simulation(round: Int) async throws {
         let seed = UInt64.random(in: 0 ... .max)

@@ -139,7 +139,7 @@ class Page {
     this.server = server;
     this.database = disk.opened();
     this.told = [];
-    this.typed = [];
+    this.leftOver = [];
     this.link = null;
     this.isOpen = false;
     const connection = {
@@ -187,7 +187,9 @@ class Page {
 
   /** @returns once it is kept */
   async type(content) {
-    void this.account.send({ to: null, content, type: 'text', file: null }).catch(() => {});
+    const acknowledged = this.account.send({ to: null, content, type: 'text', file: null });
+    const stillUnsent = () => this.account.unsent().filter((message) => message.content === content);
+    void acknowledged.then(() => this.leftOver.push(...stillUnsent()), () => {});
     const isKept = () => this.told.some(([event, data]) => event === 'messageUpdated' && data.content === content);
     while (!isKept()) await settled();
   }
@@ -288,8 +290,9 @@ async function live(server, pages, below, open) {
   }
 }
 
-/** What others wrote is told once, in order, without a hole. */
+/** What others wrote is told once, in order, without a hole; what was acknowledged is unsent no more. */
 function check(page, server) {
+  assert.deepEqual(page.leftOver, [], 'what was acknowledged is unsent no more');
   const news = page.news();
   for (const seq of news) assert.equal(server.log[seq - 1].from_user_id, 'b', 'one\'s own is no news');
   if (!news.length) return;

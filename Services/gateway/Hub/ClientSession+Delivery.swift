@@ -226,10 +226,14 @@ extension ClientSession {
     }
 
     private func take(_ page: EntryPage, of conversationID: String) {
+        var saysWhoServes = false
         page.bytes.withUnsafeBytes { bytes in
             for entry in page.entries {
                 switch delivery.takeRead(conversationID, entry.sequence) {
-                case .send: sendEntry(entry.sequence, UnsafeRawBufferPointer(rebasing: bytes[entry.text]))
+                case .send:
+                    let text = UnsafeRawBufferPointer(rebasing: bytes[entry.text])
+                    sendEntry(entry.sequence, text)
+                    saysWhoServes = saysWhoServes || RoutingEntry.isText(text)
                 case .acknowledge(let kept):
                     send(kept)
                     waitingAcksChanged()
@@ -243,6 +247,7 @@ extension ClientSession {
             return close(.overload)
         }
         if delivery.wantsPing { pingSoon() }
+        if saysWhoServes, identity.userType == .customer { shard.routingRead(by: identity.userID) }
         carryOut(outputs)
     }
 

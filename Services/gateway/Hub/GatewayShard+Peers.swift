@@ -48,8 +48,6 @@ extension GatewayShard {
             return hintReads.note(hint.conversationID, .init(session: session.id.number, head: hint.head))
         case .alone:
             session.noteHead(hint.conversationID, hint.head)
-            // What it reads may say who serves a customer, which only the stored state says for certain.
-            if session.identity.userType == .customer { readHeads(of: session.identity.userID) }
             return false
         }
     }
@@ -96,7 +94,7 @@ extension GatewayShard {
                     deliveries += 1
                 }
                 if RoutingEntry.isText(text), let customerID = ConversationName.customer(of: conversationID) {
-                    readHeads(of: customerID)
+                    routingRead(by: customerID)
                 }
             }
         }
@@ -134,8 +132,10 @@ extension GatewayShard {
         readHeads()
     }
 
-    private func readHeads(of userID: String) {
-        guard !sessions.sessions(of: userID).isEmpty else { return }
+    /// A customer's read has brought a routing entry: who serves them only the stored state says for certain.
+    func routingRead(by userID: String) {
+        // One that was appended here has been noted.
+        guard peers?.isAlone == false, !sessions.sessions(of: userID).isEmpty else { return }
         headReads.makeDue(userID)
         readHeads()
     }

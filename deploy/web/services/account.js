@@ -390,8 +390,7 @@ export class Account {
    */
   async #settled(record, entry) {
     // Else a page that is loaded again in between knows of neither, and is told its user's own message as news.
-    await this.conversations.stored();
-    await this.outbox.remove(record).catch(this.#report);
+    await this.outbox.remove(record, this.conversations.stored()).catch(this.#report);
     // After it was removed: a tab that is just being opened has either not read it, or hears this.
     this.tabs.tell({ what: 'acknowledged', entry });
     this.parts.emit('outbox', this.outbox.counts());

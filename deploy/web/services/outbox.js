@@ -178,10 +178,12 @@ export class Outbox {
    * It was acknowledged, or is not to be sent.
    *
    * @param {OutboxRecord} record
+   * @param {Promise<void>} [stored] what has to be stored before it is gone
    */
-  async remove({ clientId, number }) {
+  async remove({ clientId, number }, stored) {
     this.records.delete(clientId);
     this.volatile = this.volatile.filter((one) => one.clientId !== clientId);
+    await stored;
     if (number !== undefined) await this.database.write(['outbox'], (stores) => stores.remove('outbox', number));
   }
 
