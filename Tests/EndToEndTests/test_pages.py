@@ -153,15 +153,14 @@ def test_the_unread_are_counted_until_they_are_seen(accounts, visitor):
 
 def test_history_comes_as_one_scrolls_and_is_searched(stack, accounts, visitor):
     customer = accounts.person("Kehu", user_name="Long Story")
-    with stack.chat(customer) as chat:
+    with stack.chat(customer) as chat, stack.chat(customer) as other:
         for number in range(130):
             chat.send({"type": "Chat", "content": f"line {number}"})
         for _ in range(130):
             last = chat.expect("Ack", timeout=30)
         # Else the page would be sent all of it, as what this user's devices have missed.
         chat.send({"type": "Delivered", "conversation_id": last["conversation_id"], "seq": last["seq"]})
-        chat.send({"type": "Heartbeat"})
-        chat.expect("Heartbeat")
+        other.expect("Delivered", seq=last["seq"], timeout=30)
     page = visitor("customer")
     page.customer(customer)
     page.see(".bubble", "line 129")
