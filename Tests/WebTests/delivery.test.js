@@ -280,6 +280,8 @@ async function live(server, pages, below, open) {
   for (const page of pages) {
     check(page, server);
     assert.deepEqual(page.account.unsent(), [], 'nothing is left');
+    const told = new Map(page.told.flatMap(([event, data]) => (event === 'messageUpdated' ? [[data.key, data]] : [])));
+    assert.deepEqual([...told.values()].filter(({ seq }) => seq === null), [], 'what was sent is shown as sent');
     let shown = await page.account.page({ limit: 50 });
     const all = [...shown.messages];
     while (shown.hasMore) {

@@ -93,6 +93,7 @@ export class Account {
         this.sentAt.set(record.clientId, performance.now());
         this.#update(record, true);
       },
+      onLost: (record) => !this.isClosed && this.outbox.records.has(record.clientId) && this.#update(record, false),
       onAcknowledged: (record, ack) => this.#acknowledged(record, ack),
       onRefused: (record, error) => this.#refused(record, error),
       onError: this.#report,
@@ -112,8 +113,8 @@ export class Account {
 
   connected() {
     for (const id of this.readHere) {
-      const seq = this.conversations.get(id).readSeq;
-      this.parts.connection.send({ type: 'Read', conversation_id: id, seq });
+      const { isMember, readSeq: seq } = this.conversations.get(id);
+      if (isMember) this.parts.connection.send({ type: 'Read', conversation_id: id, seq });
     }
     this.sender.start();
   }
@@ -160,7 +161,7 @@ export class Account {
   async resend(key) {
     const record = this.#failed(key);
     const again = /** @type {OutboxRecord} */ ({ ...record, state: 'queued', error: null });
-    await this.outbox.update(again);
+    await this.outbox.update(again).catch(this.#report);
     const acknowledged = this.waiters.wait(key);
     this.#update(again, false);
     this.tabs.tell({ what: 'queued', record: again });
@@ -283,9 +284,12 @@ export class Account {
   markRead(conversationId, seq) {
     const conversation = this.conversations.get(conversationId);
     const upTo = Math.min(seq ?? conversation.head, conversation.head);
+    const { isMember } = conversation;
     if (!conversation.read(upTo)) return;
-    this.readHere.add(conversationId);
-    this.parts.connection.send({ type: 'Read', conversation_id: conversationId, seq: upTo });
+    if (isMember) {
+      this.readHere.add(conversationId);
+      this.parts.connection.send({ type: 'Read', conversation_id: conversationId, seq: upTo });
+    }
     this.conversations.changed(conversation);
     this.inbox.count(conversation);
   }
@@ -413,7 +417,7 @@ export class Account {
   /** @param {string} clientId @param {Entry} entry */
   #sent(clientId, entry) {
     this.sentAt.delete(clientId);
-    if (this.inbox.settled.has(clientId)) return;
+    // Also one that was told already: it may have been sent once more meanwhile, which was told, too.
     this.inbox.settle(clientId);
     const known = this.conversations.known.get(entry.conversation_id);
     const message = known
@@ -486,11 +490,10 @@ export class Account {
       if (this.inbox.toConfirm.delete(id)) this.deliveredDue.set(id, seq);
     }
     if (!this.deliveredDue.size || this.isClosed) return;
+    const { connection } = this.parts;
     this.deliveredTimer ??= setTimeout(() => {
       this.deliveredTimer = undefined;
-      for (const [id, seq] of this.deliveredDue) {
-        this.parts.connection.send({ type: 'Delivered', conversation_id: id, seq });
-      }
+      for (const [id, seq] of this.deliveredDue) connection.send({ type: 'Delivered', conversation_id: id, seq });
       this.deliveredDue.clear();
     }, RECEIPT_INTERVAL_MS);
   }

@@ -241,7 +241,7 @@ export class AdapterCore {
     if (this.account?.user.id !== user.id) {
       this.#leave('another user has logged in');
       const name = `${this.session.key}:${user.id}`;
-      noteUser(name);
+      noteUser(this.session.key, name);
       this.account = await Account.open({
         name,
         user,

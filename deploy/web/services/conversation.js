@@ -69,6 +69,11 @@ export class Conversation {
     return made;
   }
 
+  /** Whether the user is or was a member: others' conversations can be read, but the server takes no marks for them. */
+  get isMember() {
+    return this.cursor !== null || (this.counted?.count ?? 0) > 0;
+  }
+
   /**
    * The next thing on the connection has this `seq`.
    *

@@ -22,6 +22,7 @@
  * @property {() => Promise<void>} clear
  * @property {() => void} close
  * @property {boolean} isLasting whether it outlives the page
+ * @property {() => void} [onEmptied] the browser has deleted what was in it
  */
 
 const VERSION = 1;
@@ -37,7 +38,7 @@ const STORES = /** @type {StoreName[]} */ (Object.keys(KEY_PATHS));
  */
 export async function openDatabase(name) {
   try {
-    return new IndexedDatabase(await open(name), name);
+    return new IndexedDatabase((await open(name)).database, name);
   } catch {
     // A private window, a frame whose storage is blocked, or a disk that is full.
     return new MemoryDatabase();
@@ -53,16 +54,18 @@ export function deleteDatabase(name) {
   }
 }
 
-/** @param {string} name @returns {Promise<IDBDatabase>} */
+/** @param {string} name @returns {Promise<{database: IDBDatabase, isNew: boolean}>} */
 function open(name) {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(name, VERSION);
-    request.onupgradeneeded = () => {
+    let isNew = false;
+    request.onupgradeneeded = ({ oldVersion }) => {
+      isNew = oldVersion === 0;
       for (const store of STORES) {
         request.result.createObjectStore(store, { keyPath: KEY_PATHS[store], autoIncrement: store === 'outbox' });
       }
     };
-    request.onsuccess = () => resolve(request.result);
+    request.onsuccess = () => resolve({ database: request.result, isNew });
     request.onerror = () => reject(request.error);
     request.onblocked = () => reject(new Error('another version of this page holds the database'));
   });
@@ -79,13 +82,34 @@ function answer(request) {
 /** @implements {Database} */
 class IndexedDatabase {
   isLasting = true;
+  /** @type {(() => void) | undefined} */
+  onEmptied;
+  /** @type {Promise<void> | null} */
+  #opening = null;
 
   /** @param {IDBDatabase} database @param {string} name */
   constructor(database, name) {
-    this.database = database;
     this.name = name;
+    this.database = this.#watched(database);
+  }
+
+  /** @param {IDBDatabase} database */
+  #watched(database) {
     // The last tab to know wins: a newer page's upgrade, or a deletion, must not wait for this one.
     database.onversionchange = () => database.close();
+    // The browser has closed it: its storage began anew, or somebody has deleted this site's data.
+    database.onclose = () => {
+      this.#opening = this.#openAgain().catch(() => {});
+    };
+    return database;
+  }
+
+  async #openAgain() {
+    const { database, isNew } = await open(this.name);
+    this.database = this.#watched(database);
+    this.#opening = null;
+    // Before whoever waits for it.
+    if (isNew) this.onEmptied?.();
   }
 
   /** @template T @param {StoreName[]} stores @param {(stores: Stores) => Promise<T>} work */
@@ -105,6 +129,7 @@ class IndexedDatabase {
    * @param {(stores: Stores) => Promise<T>} work
    */
   async #run(names, mode, work) {
+    if (this.#opening) await this.#opening;
     // A message that was typed is on the disk before it is said to be kept.
     const durability = names.includes('outbox') ? 'strict' : 'relaxed';
     const transaction = /** @type {any} */ (this.database).transaction(names, mode, { durability });
@@ -134,6 +159,7 @@ class IndexedDatabase {
   }
 
   close() {
+    this.onEmptied = undefined;
     this.database.close();
   }
 }

@@ -3,6 +3,7 @@ import { AdapterError } from './adapter-error.js';
 import { checkedMessage, checkedPageQuery, checkedReceiver, checkedRole, checkedText } from './arguments.js';
 import { LateModule } from './late.js';
 import { RoutingCalls } from './routing-calls.js';
+import { wellFormed } from './wire.js';
 
 /**
  * @typedef {import('./enterprise-adapter').AdapterConfig} AdapterConfig
@@ -122,7 +123,7 @@ export class EnterpriseAdapter {
     const file = named.of(text, kind, options);
     if (!file) checkedText(text, 'text');
     named.take(file);
-    return account.send({ to, content: text, type: kind, file });
+    return account.send({ to, content: wellFormed(text), type: kind, file });
   }
 
   /** @param {string} key */

@@ -41,12 +41,17 @@ export class Inbox {
     this.toConfirm = new Set();
     /** @type {Set<string>} */
     this.settled = new Set();
+    /** Whether the cursors are being compared. */
+    this.isSyncing = false;
   }
 
   /** @param {any} frame */
   take(frame) {
     switch (frame.type) {
-      case 'Welcome': this.parts.send({ type: 'Sync', cursors: this.parts.conversations.cursors() }); break;
+      case 'Welcome':
+        this.isSyncing = true;
+        this.parts.send({ type: 'Sync', cursors: this.parts.conversations.cursors() });
+        break;
       case 'Synced': this.#synced(frame); break;
       case 'Gap': this.#gap(frame); break;
       case 'Ack': if (!this.parts.onAnswer(frame)) this.#foreignAck(frame); break;
@@ -123,6 +128,7 @@ export class Inbox {
       conversation.skipTo(Number(head));
       if (conversation.cursor !== before) this.parts.conversations.changed(conversation);
     }
+    this.isSyncing = false;
     this.parts.onSynced();
   }
 
@@ -218,7 +224,8 @@ export class Inbox {
   /** @param {any} frame */
   #error(frame) {
     const id = frame.conversation_id;
-    if (typeof id === 'string' && ['cursor_out_of_range', 'conversation_unknown'].includes(frame.code)) {
+    const isOfCursor = this.isSyncing && ['cursor_out_of_range', 'conversation_unknown'].includes(frame.code);
+    if (isOfCursor && typeof id === 'string') {
       // The server is another one, or its data are: what is kept here is of no use.
       void this.parts.conversations.forget(id);
       this.parts.emit('historyChanged', { conversationId: id });

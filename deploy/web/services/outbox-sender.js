@@ -27,6 +27,7 @@ export class OutboxSender {
    * @param {() => void} parts.probe
    * @param {() => void} parts.restart makes the connection anew
    * @param {(record: OutboxRecord) => void} parts.onSending
+   * @param {(record: OutboxRecord) => void} parts.onLost it waits again: there is no connection
    * @param {(record: OutboxRecord, ack: any) => Promise<void>} parts.onAcknowledged
    * @param {(record: OutboxRecord, error: AdapterError) => Promise<void>} parts.onRefused
    * @param {(error: unknown) => void} parts.onError
@@ -132,7 +133,7 @@ export class OutboxSender {
   async #deliver(record, signal) {
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       const answer = await this.#ask(record);
-      if (answer === LOST) return;
+      if (answer === LOST) return this.parts.onLost(record);
       if (answer.type === 'Ack') return this.parts.onAcknowledged(record, answer);
       const error = AdapterError.fromFrame(answer);
       if (!PASSING.has(error.code)) return this.parts.onRefused(record, error);

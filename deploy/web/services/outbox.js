@@ -137,6 +137,13 @@ export class Outbox {
      * @type {Map<string, OutboxRecord>}
      */
     this.records = new Map();
+    /**
+     * Ended, and still in the database for a moment: `clientId`s.
+     *
+     * @type {Set<string>}
+     */
+    this.leaving = new Set();
+    database.onEmptied = () => void this.#restore().catch(() => {});
   }
 
   async load() {
@@ -145,8 +152,11 @@ export class Outbox {
 
   /** @returns {Promise<OutboxRecord[]>} in their order */
   async all() {
-    const stored = await this.database.read(['outbox'], (stores) => stores.getAll('outbox')).catch(() => []);
-    return [...stored, ...this.volatile];
+    /** @type {OutboxRecord[] | null} */
+    const stored = await this.database.read(['outbox'], (stores) => stores.getAll('outbox')).catch(() => null);
+    // The browser has taken the database away: what this page knows of it is still to be sent.
+    if (!stored) return this.inOrder();
+    return [...stored, ...this.volatile].filter(({ clientId }) => !this.leaving.has(clientId));
   }
 
   /**
@@ -183,18 +193,31 @@ export class Outbox {
   async remove({ clientId, number }, stored) {
     this.records.delete(clientId);
     this.volatile = this.volatile.filter((one) => one.clientId !== clientId);
+    if (number === undefined) return;
+    // One that cannot be removed stays here: this page does not send it again.
+    this.leaving.add(clientId);
     await stored;
-    if (number !== undefined) await this.database.write(['outbox'], (stores) => stores.remove('outbox', number));
+    await this.database.write(['outbox'], (stores) => stores.remove('outbox', number));
+    this.leaving.delete(clientId);
   }
 
   /** @param {OutboxRecord} record with another state */
   async update(record) {
     this.records.set(record.clientId, record);
+    this.volatile = this.volatile.map((one) => (one.clientId === record.clientId ? record : one));
     const { number } = record;
     if (number === undefined) return;
     await this.database.write(['outbox'], async (stores) => {
       // Another tab may have ended it.
       if (await stores.get('outbox', number)) await stores.put('outbox', record);
+    });
+  }
+
+  /** What this page knows of the messages that were deleted with the database. */
+  async #restore() {
+    const lost = this.inOrder().filter(({ number }) => number !== undefined);
+    await this.database.write(['outbox'], async (stores) => {
+      for (const record of lost) await stores.put('outbox', record);
     });
   }
 

@@ -142,6 +142,15 @@ export function conversationWith(user, receiverId, isKnown) {
 }
 
 /**
+ * Without halves of characters, which no UTF-8 has: a text may have been cut in the middle of one.
+ *
+ * @param {string} text
+ */
+export function wellFormed(text) {
+  return text.replace(/\p{Surrogate}/gu, '\uFFFD');
+}
+
+/**
  * Unicode scalars, as the server counts characters.
  *
  * @param {string} text
