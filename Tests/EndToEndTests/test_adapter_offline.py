@@ -96,6 +96,30 @@ def test_unsent_messages_outlive_the_page(stack, customer, accounts):
     assert logged(stack, accounts, customer) == [*texts("unsent"), "after the reload"]
 
 
+def test_unsent_messages_outlive_what_the_browser_kept(stack, customer, accounts):
+    with away(stack.gateway):
+        customer.type(*texts("unsent"))
+        until(lambda: len(customer.run("return await adapter.getUnsent()")) == 5, "they are kept")
+        browser = customer.page.context.new_cdp_session(customer.page)
+        browser.send("Storage.clearDataForOrigin", {"origin": customer.origin, "storageTypes": "indexeddb"})
+        customer.type("afterwards")
+        until(lambda: len(customer.run("return await adapter.getUnsent()")) == 6, "the next one waits behind them")
+        # They are stored again, too.
+        customer.open()
+        assert customer.run("return (await adapter.resume()).id") == customer.person["user_id"]
+        kept = [*texts("unsent"), "afterwards"]
+        assert customer.run("return (await adapter.getUnsent()).map((one) => one.content)") == kept
+    customer.all_sent()
+    assert logged(stack, accounts, customer) == kept
+    assert customer.told("error") == []
+
+
+def test_half_a_character_holds_nothing_up(stack, customer, accounts):
+    customer.run("await adapter.sendMessage('half of \\ud83d it')")
+    customer.run("await adapter.sendMessage('all of it')")
+    assert logged(stack, accounts, customer) == ["half of \ufffd it", "all of it"] == customer.shown()
+
+
 def test_what_was_missed_comes_once(stack, customer, accounts):
     agent = accounts.person("Kefu")
     customer.run("await adapter.sendMessage('hello', given[0])", agent["user_id"])

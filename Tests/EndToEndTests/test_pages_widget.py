@@ -215,6 +215,26 @@ def test_where_its_frame_is_refused_all_storage(accounts, browser, visitor, shop
         context.close()
 
 
+def test_it_can_be_closed_where_it_covers_all_and_does_not_load(browser, shop):
+    context = browser.new_context(viewport=NARROW)
+    try:
+        context.route("**/widget/**", lambda route: route.abort())
+        shopper = Shopper(context, shop.origin(SHOP))
+        shopper.press(OPEN)
+        shopper.press(CLOSE)
+        shopper.see(OPEN)
+        # Once it is there, it has a button of its own, and all of the screen.
+        context.unroute_all()
+        shopper.page.reload()
+        shopper.press(OPEN)
+        shopper.frame.locator("#guest button").wait_for()
+        shopper.page.get_by_role("button", name=CLOSE, exact=True).wait_for(state="hidden")
+        shopper.frame.get_by_role("button", name="Minimise").click()
+        shopper.see(OPEN)
+    finally:
+        context.close()
+
+
 def test_it_is_not_for_everybody_s_pages(browser, shop):
     context = browser.new_context()
     try:

@@ -3,7 +3,7 @@
  *
  * `data-lang` (`en`, `zh`) and `data-side` (`left`, `right`) of the tag are optional. The conversation is a frame of
  * the server's own origin, which has to allow this page to frame it; the page and the frame tell each other no more
- * than "opened", "close" and the number of unread messages. Whose conversation it is, and its session, stay in the
+ * than "ready", "opened", "close" and the number of unread messages. Whose conversation it is, and its session, stay in the
  * frame.
  */
 (() => {
@@ -43,7 +43,7 @@
     [hidden] { display: none; }
     @media (max-width: 480px) {
       iframe { position: fixed; inset: 0; width: 100vw; height: 100dvh; margin: 0; border: 0; border-radius: 0; }
-      iframe:not([hidden]) ~ button { display: none; }
+      iframe.ready:not([hidden]) ~ button { display: none; }
     }
     @media (prefers-color-scheme: dark) { iframe { background: #171d1b; } }
   `);
@@ -119,6 +119,8 @@
   });
   addEventListener('message', ({ source, origin: from, data }) => {
     if (!frame || source !== frame.contentWindow || from !== origin) return;
+    // From here on it can be closed from within; until then, and if it does not load, by the button.
+    if (data?.supportChat === 'ready') frame.classList.add('ready');
     if (data?.supportChat === 'close') close();
     if (data?.supportChat === 'unread') {
       unread = Number(data.unread) || 0;

@@ -39,6 +39,7 @@ export class Console {
     this.place = place;
     attention ??= new Attention();
     this.people = new People(adapter);
+    const connection = connectionBar(adapter, t);
     this.load = el('p', { class: 'small muted' });
     this.status = el('select', { 'aria-label': t('status'), onchange: () => void this.#setStatus() },
       ...STATUSES.map((one) => el('option', { value: one }, t(one))));
@@ -57,9 +58,10 @@ export class Console {
           iconButton(AGENT_ICONS.help, t('help'), () => openHelp(t)),
           iconButton(ICONS.leave, t('log_out'), () => this.#askToLeave()),
           el('label', { class: 'status' }, el('span', { class: 'unseen' }, t('status')), this.status)),
-        connectionBar(adapter, t),
+        connection.bar,
         this.lists.element),
       this.panes);
+    this.#ends = [connection.close, () => this.people.close()];
     this.#listen();
     attention.count(adapter.getUnread());
     this.lists.refresh();
@@ -68,7 +70,7 @@ export class Console {
 
   #listen() {
     const { adapter } = this;
-    this.#ends = [
+    this.#ends.push(
       adapter.on('message', (message) => {
         if (!message.own) attention?.sound();
       }),
@@ -94,7 +96,7 @@ export class Console {
         write: () => this.#active?.composer.focus(),
         help: () => openHelp(t),
       }),
-    ];
+    );
     const focused = (/** @type {FocusEvent} */ event) => {
       const pane = this.#panes.find(({ element }) => element.contains(/** @type {Node} */ (event.target)));
       if (pane && pane.id !== this.lists.active) this.#activate(pane);

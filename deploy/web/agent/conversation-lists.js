@@ -14,6 +14,8 @@ import { QueueTimes } from '../shared/queue-times.js';
 const QUEUE_INTERVAL_MS = 5000;
 /** The least time between two readings, in milliseconds, however much happens. */
 const PAUSE_MS = 700;
+/** What changes within this many milliseconds is drawn together. */
+const TOGETHER_MS = 50;
 const LIST_MAX = 100;
 
 /** An agent's conversations, the queue, and on demand everybody's. */
@@ -28,6 +30,8 @@ export class ConversationLists {
   active = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #due;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #showing;
   #isReading = false;
   /** @type {Array<() => void>} */
   #ends = [];
@@ -63,14 +67,26 @@ export class ConversationLists {
       () => clearInterval(timer),
       adapter.on('message', soon), adapter.on('messageUpdated',
         ({ seq }) => seq !== null && soon()), adapter.on('conversation', soon),
-      adapter.on('connected', soon), adapter.on('unread', () => this.show()),
-      people.onChange(() => this.show()),
+      adapter.on('connected', soon), adapter.on('unread', () => this.#showSoon()),
+      people.onChange((id) => this.#speaksOf(id) && this.#showSoon()),
     ];
   }
 
   close() {
     clearTimeout(this.#due);
+    clearTimeout(this.#showing);
     for (const end of this.#ends) end();
+  }
+
+  /** @param {string} userId */
+  #speaksOf(userId) {
+    return [this.mine, this.queue, this.others].some((list) =>
+      list.some(({ id, customerId }) => (customerId ?? id) === userId));
+  }
+
+  /** However much is learnt at once, it is drawn once. */
+  #showSoon() {
+    this.#showing ??= setTimeout(() => this.show(), TOGETHER_MS);
   }
 
   /**
@@ -122,6 +138,8 @@ export class ConversationLists {
   }
 
   show() {
+    clearTimeout(this.#showing);
+    this.#showing = undefined;
     const { t } = this.parts;
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.id;
     this.#fill(this.views.mine, this.mine, t('nothing_mine'));

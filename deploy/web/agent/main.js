@@ -48,7 +48,6 @@ async function logIn() {
     memory.set('agent.shared', isShared ? 'yes' : null);
     EnterpriseAdapter.getInstance({ sessionStorage: isShared ? 'tab' : 'browser' });
     await adapter.login(input('user-name').value.trim(), input('password').value, 'support');
-    showConsole();
   } catch (error) {
     showLogin(problemText(error));
   } finally {
@@ -65,4 +64,6 @@ byId('login').addEventListener('submit', (event) => {
 });
 adapter.on('logout', ({ reason }) =>
   showLogin(reason === 'session_ended' ? problemText({ code: 'session_ended' }) : ''));
-adapter.resume().then((user) => (user ? showConsole() : showLogin()), () => showLogin());
+// Also when it is another tab where somebody logs in.
+adapter.on('login', showConsole);
+adapter.resume().then((user) => user ?? showLogin(), () => showLogin());

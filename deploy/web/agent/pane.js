@@ -19,7 +19,7 @@ import { Search } from './search.js';
  */
 
 /**
- * What was written and not sent, by conversation: it outlasts its pane.
+ * What was written and not sent, by agent and conversation: it outlasts its pane.
  *
  * @type {Map<string, string>}
  */
@@ -70,7 +70,8 @@ export class Pane {
         iconButton(ICONS.close, t('close_pane'), onClose, { class: 'icon-button close-pane' })),
       this.search.element, this.list.element, this.composer.element,
     );
-    this.composer.draft = drafts.get(id) ?? '';
+    this.draftKey = `${adapter.user?.id} ${id}`;
+    this.composer.draft = drafts.get(this.draftKey) ?? '';
     this.#ends = [
       people.onChange((who) => (who === this.customer || who === this.#conversation?.agentId) && this.show()),
       adapter.on('conversation', (change) => change.conversationId === id && void this.refresh()),
@@ -82,8 +83,8 @@ export class Pane {
 
   close() {
     for (const end of this.#ends) end();
-    if (this.composer.draft) drafts.set(this.id, this.composer.draft);
-    else drafts.delete(this.id);
+    if (this.composer.draft) drafts.set(this.draftKey, this.composer.draft);
+    else drafts.delete(this.draftKey);
     this.list.close();
     this.element.remove();
   }
@@ -124,12 +125,14 @@ export class Pane {
     const { state: now, agentId } = this.#conversation ?? {};
     const isMine = now === 'open' && agentId === adapter.user?.id;
     const isRouted = this.id.startsWith('c:') && this.#conversation !== null;
+    // Of what another agent does, only administrators dispose.
+    const isFree = !isMine && (now !== 'open' || adapter.user?.isAdmin === true);
     const key = `${isRouted}${now}${isMine}`;
     // Whoever is at a button stays there.
     if (this.buttons.dataset.key === key) return;
     this.buttons.dataset.key = key;
     fill(this.buttons,
-      isRouted && !isMine && el('button', { type: 'button', class: 'primary', onclick: () => void this.take() },
+      isRouted && isFree && el('button', { type: 'button', class: 'primary', onclick: () => void this.take() },
         t('take')),
       isRouted && now === 'open' && (isMine || adapter.user?.isAdmin) && el('button',
         { type: 'button', onclick: () => void this.openTransfer() }, t('transfer')),

@@ -23,6 +23,8 @@ const adapter = EnterpriseAdapter.getInstance({ profile: 'customer',
 
 /** @param {string} name @param {PageEvents} events */
 export async function asGuest(name, events) {
+  // Another tab may have begun meanwhile: nobody gets back into a guest's conversation that was replaced.
+  if (await resume(events)) return;
   await adapter.loginAsGuest(name || undefined);
   await show(events);
 }
@@ -40,6 +42,25 @@ export async function resume(events) {
   return true;
 }
 
+/**
+ * What is shown of the user who is logged in.
+ *
+ * @type {Promise<void> | null}
+ */
+let shown = null;
+let isFollowing = false;
+
+/**
+ * Shows the conversation of whoever is logged in, in this tab or in another one.
+ *
+ * @param {PageEvents} events
+ */
+async function show(events) {
+  if (!isFollowing) adapter.on('login', () => void show(events));
+  isFollowing = true;
+  if (adapter.user) await (shown ??= draw(events, adapter.user));
+}
+
 /** @type {Attention | null} */
 let attention = null;
 /** @type {People | null} */
@@ -47,13 +68,11 @@ let people = null;
 /** @type {HTMLElement | null} */
 let bar = null;
 
-/** @param {PageEvents} events */
-async function show(events) {
-  const { user } = adapter;
-  if (!user) return;
+/** @param {PageEvents} events @param {import('../services/enterprise-adapter').User} user */
+async function draw(events, user) {
   attention ??= new Attention();
   people ??= new People(adapter);
-  bar ??= connectionBar(adapter, t);
+  bar ??= connectionBar(adapter, t).bar;
   const place = byId('chat');
   const list = new MessageList({ adapter, t, people, conversationId: `c:${user.id}`, eventText });
   const composer = new Composer({ adapter, t, receiver: null, dropArea: place });
@@ -77,6 +96,7 @@ async function show(events) {
   ];
   ends.push(adapter.on('logout', ({ reason }) => {
     for (const end of ends) end();
+    shown = null;
     list.close();
     situation.close();
     for (const tool of tools) tool.remove();

@@ -23,7 +23,6 @@ async function start(begin) {
   for (const button of buttons) button.disabled = true;
   try {
     await begin(await load());
-    memory.set(STARTED, 'yes');
   } catch (error) {
     const { problemText } = await import('../shared/problems.js');
     const isLoading = !(/** @type {any} */ (error).code);
@@ -54,7 +53,10 @@ function input(id) {
 }
 
 const events = {
-  onShown: () => (byId('start').hidden = true),
+  onShown: () => {
+    memory.set(STARTED, 'yes');
+    byId('start').hidden = true;
+  },
   onLeft: () => {
     memory.set(STARTED, null);
     input('password').value = '';
@@ -89,6 +91,7 @@ if (isEmbedded) {
     if (source !== parent || data?.supportChat !== 'opened') return;
     focusOn(document, 'textarea, #start:not([hidden]) form:not([hidden]) input');
   });
+  parent.postMessage({ supportChat: 'ready' }, '*');
 }
 
 if (memory.get(STARTED)) {

@@ -68,7 +68,7 @@ export class Account {
     this.typedAt = new Map();
     /** @type {Map<string, number>} */
     this.sentAt = new Map();
-    this.isClosed = false;
+    this.ending = new AbortController();
     this.tabs = new Tabs(parts.name, (message) => this.#onTab(message));
     this.outbox = new Outbox(database);
     this.conversations = new Conversations(database, this.user.id, (written) => this.#stored(written), this.#report);
@@ -107,6 +107,10 @@ export class Account {
     // What other tabs have ended while it was read.
     for (const clientId of this.inbox.settled) this.outbox.records.delete(clientId);
     for (const conversation of this.conversations.known.values()) this.inbox.count(conversation);
+  }
+
+  get isClosed() {
+    return this.ending.signal.aborted;
   }
 
   // The connection
@@ -159,7 +163,8 @@ export class Account {
 
   /** @param {string} key @returns {Promise<Message>} */
   async resend(key) {
-    const record = this.#failed(key);
+    const record = this.outbox.records.get(key);
+    if (record?.state !== 'failed') throw AdapterError.argument('key', 'names no message that was refused');
     const again = /** @type {OutboxRecord} */ ({ ...record, state: 'queued', error: null });
     await this.outbox.update(again).catch(this.#report);
     const acknowledged = this.waiters.wait(key);
@@ -332,7 +337,7 @@ export class Account {
   /** @param {string} why */
   close(why) {
     if (this.isClosed) return;
-    this.isClosed = true;
+    this.ending.abort();
     this.sender.stop();
     this.inbox.close();
     clearTimeout(this.deliveredTimer);
@@ -358,13 +363,6 @@ export class Account {
   #update(record, isUnderWay) {
     this.parts.emit('messageUpdated', this.#message(record, isUnderWay));
     if (!isUnderWay) this.parts.emit('outbox', this.outbox.counts());
-  }
-
-  /** @param {string} key */
-  #failed(key) {
-    const record = this.outbox.records.get(key);
-    if (record?.state !== 'failed') throw AdapterError.argument('key', 'names no message that was refused');
-    return record;
   }
 
   /** @param {any} frame */

@@ -48,6 +48,8 @@ export class AdapterCore {
   /** Whether a session that another tab begins is this page's too. */
   #isWanted = false;
   #connectingSince = 0;
+  /** How far the server's clock is ahead of this computer's, in milliseconds. */
+  #clockOffset = 0;
   #isDisposed = false;
   /**
    * Logins, logouts and what comes of them, one after the other.
@@ -66,12 +68,16 @@ export class AdapterCore {
       onRefused: (id) => this.session.refused(id),
     });
     this.connection = this.#makeConnection();
-    this.urls = new FileUrls(this.rest);
+    this.urls = new FileUrls(this.rest, () => this.now());
     this.reports = new Reports(`${this.settings.apiUrl}/api/client-log`, this.settings.reports);
   }
 
   get user() {
     return this.session.current?.user ?? null;
+  }
+
+  now() {
+    return Date.now() + this.#clockOffset;
   }
 
   needAccount() {
@@ -307,7 +313,7 @@ export class AdapterCore {
 
   /** @param {string} expiresAt */
   async #refresh(expiresAt) {
-    const work = () => this.session.refresh(this.rest, expiresAt);
+    const work = () => this.session.refresh(this.rest, expiresAt, this.now());
     const tabs = this.account?.tabs;
     // One tab asks; the others find its answer.
     const end = await (tabs ? tabs.alone('session', new AbortController().signal, work) : work());
@@ -321,7 +327,10 @@ export class AdapterCore {
     return new Connection({
       settings: connectionSettings(this.settings),
       url: () => this.#socketUrl(),
-      onFrame: (frame) => this.account?.inbox.take(frame),
+      onFrame: (frame) => {
+        if (frame.type === 'Welcome') this.#clockOffset = Date.parse(frame.server_time) - Date.now() || 0;
+        this.account?.inbox.take(frame);
+      },
       checkSession: () => this.#checkSession(),
       onConnected: () => this.#connected(),
       onDisconnected: (info) => {

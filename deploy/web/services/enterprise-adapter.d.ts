@@ -348,6 +348,8 @@ export class EnterpriseAdapter {
   getRouting(conversationId: string): Promise<Record<string, unknown>>;
 
   getLimits(): Promise<ServerLimits>;
+  /** The server's time, in milliseconds since 1970, as far as it has said it: the clocks of computers may be wrong. */
+  now(): number;
   /**
    * Any route with this session, for what has no method of its own (accounts, audit): the JSON that it answers,
    * `null` for an empty answer. `path` begins with `/`.

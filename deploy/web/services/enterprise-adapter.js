@@ -176,14 +176,16 @@ export class EnterpriseAdapter {
   /** @param {File} file @param {(percent: number) => void} [progress] @param {{signal?: AbortSignal}} [options] */
   async uploadFile(file, progress = () => {}, options = {}) {
     const { named, limits, reports } = this.#core;
-    this.#core.needAccount();
+    const { ending, database } = this.#core.needAccount();
     if (!(file instanceof Blob) || typeof file.name !== 'string') throw AdapterError.argument('file', 'must be a File');
-    const { checkFile, Uploads } = await uploadsModule.get(options.signal);
+    // A file is its user's: it is not sent on as that of whoever logs in next.
+    const signal = either(ending.signal, options.signal);
+    const { checkFile, Uploads } = await uploadsModule.get(signal);
     checkFile(file, await this.getLimits().catch(() => limits));
-    const { database } = this.#core.needAccount();
     const uploads = new Uploads({ rest: this.#core.rest, database, threshold: this.config.chunkThreshold });
     const began = performance.now();
-    const attachment = await uploads.upload(file, progress, options.signal);
+    const attachment = await uploads.upload(file, progress, signal);
+    if (ending.signal.aborted) throw AdapterError.aborted('the user has logged out');
     named.add(attachment);
     reports.add({ kind: 'timing', message: 'upload', value: performance.now() - began });
     return attachment;
@@ -253,6 +255,10 @@ export class EnterpriseAdapter {
 
   // The rest
 
+  now() {
+    return this.#core.now();
+  }
+
   getLimits() {
     return this.#core.askLimits();
   }
@@ -287,6 +293,21 @@ export class EnterpriseAdapter {
   #expose() {
     if (this.config.debug && typeof window !== 'undefined') /** @type {any} */ (window).adapter = this;
   }
+}
+
+/**
+ * Aborted when one of two is.
+ *
+ * @param {AbortSignal} one
+ * @param {AbortSignal} [other]
+ */
+function either(one, other) {
+  const both = new AbortController();
+  for (const signal of [one, other]) {
+    if (signal?.aborted) both.abort();
+    signal?.addEventListener('abort', () => both.abort(), { once: true, signal: both.signal });
+  }
+  return both.signal;
 }
 
 export { AdapterError };

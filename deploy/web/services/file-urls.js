@@ -2,9 +2,10 @@ import { SIGNED_URL_MARGIN_MS, SIGNED_URLS_MAX } from './limits.js';
 
 /** Signed addresses of files, each asked for once while it is good. */
 export class FileUrls {
-  /** @param {import('./rest-client.js').RestClient} rest */
-  constructor(rest) {
+  /** @param {import('./rest-client.js').RestClient} rest @param {() => number} now the server's time */
+  constructor(rest, now) {
     this.rest = rest;
+    this.now = now;
     /** @type {Map<string, Promise<{url: string, expiresAt: number}>>} */
     this.known = new Map();
   }
@@ -14,7 +15,7 @@ export class FileUrls {
     const held = this.known.get(id);
     if (held) {
       const { url, expiresAt } = await held;
-      if (expiresAt - Date.now() > SIGNED_URL_MARGIN_MS) return url;
+      if (expiresAt - this.now() > SIGNED_URL_MARGIN_MS) return url;
     }
     const asked = this.#ask(id);
     this.known.delete(id);

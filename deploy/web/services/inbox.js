@@ -158,6 +158,8 @@ export class Inbox {
       emit('message', message);
     }
     if (message && message.kind !== 'chat') this.#routed(message);
+    // What an agent has passed on, or was taken away, is not theirs to read any more.
+    if (entry.former_agent_id === userId && entry.agent_id !== userId) conversation.read(entry.seq);
     this.count(conversation);
     if (step === 'jump') emit('historyChanged', { conversationId: conversation.id });
   }

@@ -92,9 +92,10 @@ export class Session {
    *
    * @param {RestClient} rest
    * @param {string} expiring when it ends
+   * @param {number} now the server's time, in milliseconds
    * @returns {Promise<string | null>} when it ends all the same
    */
-  async refresh(rest, expiring) {
+  async refresh(rest, expiring, now) {
     const { current } = this;
     if (!current) return null;
     const kept = this.store.read();
@@ -109,7 +110,7 @@ export class Session {
       if (asAdapterError(error).status === 401) return null;
       return expiring;
     }
-    const left = Date.parse(this.current?.expiresAt ?? expiring) - Date.now();
+    const left = Date.parse(this.current?.expiresAt ?? expiring) - now;
     return left < EXPIRY_MARGIN_MS ? this.current?.expiresAt ?? expiring : null;
   }
 }

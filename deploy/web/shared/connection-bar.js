@@ -12,6 +12,7 @@ const PATIENCE_MS = 1500;
  *
  * @param {EnterpriseAdapter} adapter
  * @param {(key: any, values?: Record<string, string | number>) => string} t
+ * @returns {{bar: HTMLElement, close: () => void}}
  */
 export function connectionBar(adapter, t) {
   const bar = el('div', { class: 'connection-bar', role: 'status', hidden: true });
@@ -38,16 +39,22 @@ export function connectionBar(adapter, t) {
       timer ??= setTimeout(show, PATIENCE_MS);
     }
   };
-  adapter.on('state', (now) => {
-    state = now.state;
-    changed();
-  });
-  adapter.on('disconnected', ({ reason }) => {
-    closedBy = reason;
-  });
-  adapter.on('outbox', (counts) => {
-    unsent = counts.unsent;
-    if (!bar.hidden) show();
-  });
-  return bar;
+  const ends = [
+    adapter.on('state', (now) => {
+      state = now.state;
+      changed();
+    }),
+    adapter.on('disconnected', ({ reason }) => {
+      closedBy = reason;
+    }),
+    adapter.on('outbox', (counts) => {
+      unsent = counts.unsent;
+      if (!bar.hidden) show();
+    }),
+  ];
+  const close = () => {
+    clearTimeout(timer);
+    for (const end of ends) end();
+  };
+  return { bar, close };
 }

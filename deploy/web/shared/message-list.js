@@ -32,6 +32,14 @@ export class MessageList {
   #hasMore = false;
   /** @type {Promise<void> | null} */
   #loading = null;
+  /** How often the newest page was asked for. */
+  #opened = 0;
+  /**
+   * Keys of what came while it is read.
+   *
+   * @type {Set<string> | null}
+   */
+  #cameMeanwhile = null;
   #isAtEnd = true;
   #newBelow = 0;
   #isClosed = false;
@@ -110,24 +118,39 @@ export class MessageList {
   /** Reads the newest page, in place of what is shown. */
   async open() {
     const { adapter, t, conversationId } = this.parts;
+    const number = (this.#opened += 1);
+    this.#cameMeanwhile ??= new Set();
     if (this.isEmpty) fill(this.state, t('loading'));
     try {
       const page = await adapter.getMessages({ conversationId, limit: PAGE });
-      if (this.#isClosed) return;
-      const unsent = this.#order.filter(({ message }) => message.seq === null).map(({ message }) => message);
-      this.#items.clear();
-      this.#order = [];
-      this.list.replaceChildren();
-      for (const message of page.messages) this.#put(message);
-      for (const message of unsent) if (!this.#items.has(message.key)) this.#put(message);
+      // A later reading knows more.
+      if (this.#isClosed || number !== this.#opened) return;
+      this.#show(page.messages);
       this.#setMore(page.hasMore);
       fill(this.state);
       this.scrollToEnd();
     } catch (error) {
+      if (number === this.#opened) this.#cameMeanwhile = null;
       if (/** @type {any} */ (error).code === 'conversation_unknown') return fill(this.state);
       fill(this.state, t('load_failed'), ' ',
         el('button', { type: 'button', class: 'plain', onclick: () => void this.open() }, t('retry')));
     }
+  }
+
+  /**
+   * A page in place of what is shown, but for what is unsent and what came while it was read.
+   *
+   * @param {Message[]} page
+   */
+  #show(page) {
+    const shown = this.#order.map(({ message }) => message);
+    const kept = shown.filter(({ key, seq }) => seq === null || this.#cameMeanwhile?.has(key));
+    this.#cameMeanwhile = null;
+    this.#items.clear();
+    this.#order = [];
+    this.list.replaceChildren();
+    for (const message of page) this.#put(message);
+    for (const message of kept) if (message.seq !== null || !this.#items.has(message.key)) this.#put(message);
   }
 
   scrollToEnd() {
@@ -157,6 +180,7 @@ export class MessageList {
   /** @param {Message} message */
   #came(message) {
     const wasAtEnd = this.#isAtEnd;
+    this.#cameMeanwhile?.add(message.key);
     this.#put(message);
     if (!message.own) {
       const { people, t } = this.parts;
@@ -175,6 +199,7 @@ export class MessageList {
     // One of a page that is not shown.
     if (isNew && message.seq !== null && message.seq < this.#first()) return;
     const wasAtEnd = this.#isAtEnd;
+    this.#cameMeanwhile?.add(message.key);
     this.#put(message);
     if (wasAtEnd || (isNew && message.own)) this.scrollToEnd();
   }

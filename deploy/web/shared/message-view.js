@@ -139,7 +139,7 @@ function footer(message, { adapter, t, onRecall }) {
         t('discard')));
     return line;
   }
-  const left = Date.parse(message.timestamp) + RECALL_MS - Date.now();
+  const left = Date.parse(message.timestamp) + RECALL_MS - adapter.now();
   if (message.own && message.seq !== null && !message.recalled && left > 0) {
     const button = el('button', { type: 'button', class: 'plain recall', onclick: () => onRecall(message) },
       t('recall'));

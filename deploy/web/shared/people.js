@@ -15,14 +15,33 @@ export class People {
   /** @type {Set<(id: string) => void>} */
   #listeners = new Set();
 
+  /** How often all were asked for again. */
+  #round = 0;
+  /** @type {Array<() => void>} */
+  #ends;
+
   /** @param {EnterpriseAdapter} adapter */
   constructor(adapter) {
     this.adapter = adapter;
-    adapter.on('presence', (user) => this.#learn(user));
-    // What changed meanwhile was not told.
-    adapter.on('connected', () => {
-      for (const id of this.#known.keys()) void this.#ask(id);
-    });
+    this.#ends = [
+      // Of those only that the page speaks of: an agent is told of everybody.
+      adapter.on('presence', (user) => this.#asked.has(user.id) && this.#learn(user)),
+      adapter.on('connected', () => void this.#askAgain()),
+    ];
+  }
+
+  close() {
+    this.#round += 1;
+    for (const end of this.#ends) end();
+  }
+
+  /** What changed while there was no connection was not told: one after the other, those spoken of last first. */
+  async #askAgain() {
+    const round = (this.#round += 1);
+    for (const id of [...this.#asked].reverse()) {
+      if (round !== this.#round) return;
+      await this.#ask(id);
+    }
   }
 
   /**
@@ -58,6 +77,7 @@ export class People {
    * @param {string} id
    */
   async findName(id) {
+    this.#asked.add(id);
     if (!this.#known.has(id)) await this.#ask(id);
     return this.name(id);
   }
@@ -87,7 +107,7 @@ export class People {
       });
     } catch {
       // The id stands for the name; the next connection asks again.
-      this.#asked.delete(id);
+      if (!this.#known.has(id)) this.#asked.delete(id);
     }
   }
 

@@ -1,6 +1,7 @@
 import { FILE_ICON } from './attachment-view.js';
 import { ICONS, el, fill, icon, iconButton } from './dom.js';
 import { fileSize } from './i18n.js';
+import { notice } from './notices.js';
 import { problemText } from './problems.js';
 
 /**
@@ -54,6 +55,8 @@ export class UploadTray {
       };
       this.#last = this.#last.then(() => this.#send(file, onPercent, aborting.signal)).then(remove, (error) => {
         if (aborting.signal.aborted) return;
+        // Whoever has left the conversation meanwhile is told all the same; whoever has logged out is not.
+        if (!this.list.isConnected && error.code !== 'aborted') notice(`${name}: ${problemText(error, { name })}`);
         bar.hidden = true;
         item.classList.add('failed');
         fill(said, problemText(error, { name }));

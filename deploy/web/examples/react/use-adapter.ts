@@ -35,7 +35,8 @@ export function useMessages(adapter: EnterpriseAdapter, user: User) {
     const show = (page: MessagePage) => {
       if (!isCurrent) return;
       // In place of what was shown, which may have a hole now; but not of what came while the page was read.
-      setMessages((known) => merged(page.messages, known.filter(({ seq }) => seq !== null && seq > page.head)));
+      const last = Math.max(0, ...page.messages.map(({ seq }) => seq ?? 0));
+      setMessages((known) => merged(page.messages, known.filter(({ seq }) => seq !== null && seq > last)));
       setHasMore(page.hasMore);
     };
     const read = () => void adapter.getMessages({ conversationId }).then(show, () => {});
