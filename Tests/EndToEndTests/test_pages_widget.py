@@ -11,7 +11,7 @@ import pytest
 from accounts import Accounts
 from browser import Site
 from pages import ARGUMENTS, chromium
-from people import EXPECTED, POLICY, visitors
+from people import EXPECTED, NARROW, POLICY, visitors
 from routing import Floor
 from stack import stack_with
 from waiting import until

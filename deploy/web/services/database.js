@@ -26,6 +26,9 @@
  */
 
 const VERSION = 1;
+/** How often, and how long apart, a database that the browser has closed is asked for again; what needs it waits. */
+const REOPENING_TRIES_MAX = 20;
+const REOPENING_PAUSE_MS = 100;
 /** @type {Record<StoreName, string | string[]>} */
 const KEY_PATHS = {
   outbox: 'number', entries: ['conversation_id', 'seq'], conversations: 'id', uploads: 'fingerprint',
@@ -105,11 +108,23 @@ class IndexedDatabase {
   }
 
   async #openAgain() {
-    const { database, isNew } = await open(this.name);
+    const { database, isNew } = await this.#opened();
     this.database = this.#watched(database);
     this.#opening = null;
     // Before whoever waits for it.
     if (isNew) this.onEmptied?.();
+  }
+
+  /** Browsers refuse it for a moment after they have closed it. */
+  async #opened() {
+    for (let failed = 1; ; failed += 1) {
+      try {
+        return await open(this.name);
+      } catch (error) {
+        if (failed === REOPENING_TRIES_MAX) throw error;
+        await new Promise((resolve) => setTimeout(resolve, REOPENING_PAUSE_MS));
+      }
+    }
   }
 
   /** @template T @param {StoreName[]} stores @param {(stores: Stores) => Promise<T>} work */
