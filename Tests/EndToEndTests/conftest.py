@@ -14,9 +14,9 @@ DESCRIPTORS_SLACK = 24
 # The modules that take longest begin first, so that at the end no worker runs long alone.
 LONGEST = (
     "test_pages_access", "test_adapter_offline", "test_pages", "test_files_instances", "test_session_ends",
-    "test_adapter_tabs", "test_adapter_close_codes", "test_pages_states", "test_pages_hostile", "test_login_limits",
-    "test_presence_instances", "test_rolling", "test_close_codes", "test_delivery", "test_sockets", "test_chaos",
-    "test_auth_outage", "test_adapter", "test_pages_figures", "test_file_crash", "test_react_example",
+    "test_adapter_tabs", "test_adapter_close_codes", "test_pages_states", "test_pages_hostile", "test_pages_tabs",
+    "test_login_limits", "test_presence_instances", "test_rolling", "test_close_codes", "test_delivery", "test_sockets",
+    "test_chaos", "test_auth_outage", "test_adapter", "test_pages_figures", "test_file_crash", "test_react_example",
 )
 
 
