@@ -163,7 +163,7 @@ package struct RoutingAnswer: Codable, Sendable, Equatable {
 }
 
 /// Whether a customer's conversation waits for an agent, has one, or is done with.
-package enum RoutingState: String, Codable, Sendable, CaseIterable {
+package enum RoutingState: String, Sendable, WireWord {
     case queued, open, closed
 }
 

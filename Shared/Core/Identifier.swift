@@ -2,12 +2,14 @@
 ///
 /// A `Kehu` (客户) is a customer, a `Kefu` (客服) an agent; those words appear
 /// only on the wire.
-package enum UserType: String, Sendable, Codable, CaseIterable {
+package enum UserType: String, Sendable, WireWord {
     case customer = "Kehu"
     case agent = "Kefu"
 
     /// Reads a wire name: case-insensitive, with the synonyms `customer|client` and `support|agent`.
     package init?(wire: some StringProtocol) {
+        // None of these words is longer; and whoever asks may have been sent anything.
+        guard wire.utf8.count <= 8, wire.isASCII else { return nil }
         switch wire.lowercased() {
         case "kehu", "customer", "client": self = .customer
         case "kefu", "support", "agent": self = .agent

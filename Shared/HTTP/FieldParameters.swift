@@ -18,7 +18,8 @@ package struct FieldParameters: Sendable, Equatable {
     package init?(_ text: String) {
         var rest = Array(text.utf8)[...]
         let value = Self.take(&rest) { $0 != UInt8(ascii: ";") && $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
-        guard !value.isEmpty else { return nil }
+        // A media type or a disposition is a token; and whoever compares it need not fear what else came.
+        guard !value.isEmpty, value.allSatisfy({ $0 < 0x80 }) else { return nil }
         self.value = String(decoding: value, as: UTF8.self).lowercased()
         while true {
             Self.skipSpace(&rest)

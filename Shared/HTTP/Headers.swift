@@ -36,9 +36,12 @@ package struct Headers: Sendable, Equatable, ExpressibleByDictionaryLiteral {
     }
 
     /// The members of a comma-separated list field (RFC 9110 §5.6.1) over all its lines, trimmed, without empty ones.
+    ///
+    /// Split by bytes: values need not be ASCII, and `Character`s are compared by Unicode's equivalence, for which a
+    /// run of combining marks takes the square of its length.
     package func list(_ name: String) -> [Substring] {
         values(name).flatMap { value in
-            value.split(separator: ",").map { Self.trim($0) }.filter { !$0.isEmpty }
+            value.utf8.split(separator: UInt8(ascii: ",")).map { Self.trim($0) }.filter { !$0.isEmpty }
         }
     }
 
@@ -66,10 +69,10 @@ package struct Headers: Sendable, Equatable, ExpressibleByDictionaryLiteral {
         (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
     }
 
-    private static func trim(_ text: Substring) -> Substring {
-        var result = text
-        while let first = result.first, first == " " || first == "\t" { result.removeFirst() }
-        while let last = result.last, last == " " || last == "\t" { result.removeLast() }
-        return result
+    private static func trim(_ text: Substring.UTF8View) -> Substring {
+        func isSpace(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+        var result = text.drop(while: isSpace)
+        while let last = result.last, isSpace(last) { result.removeLast() }
+        return Substring(result)
     }
 }

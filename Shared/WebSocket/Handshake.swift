@@ -29,7 +29,7 @@ package enum Handshake {
         guard isHTTP11 else { throw .httpVersionTooOld }
         let versions = header("Sec-WebSocket-Version")
         guard !versions.isEmpty else { throw .versionMissing }
-        guard versions == [version] else { throw .versionUnsupported }
+        guard versions.count == 1, versions[0].hasBytes(of: version) else { throw .versionUnsupported }
         let keys = header("Sec-WebSocket-Key")
         guard let key = keys.first else { throw .keyMissing }
         guard keys.count == 1 else { throw .keyRepeated }
@@ -62,7 +62,8 @@ package enum Handshake {
 
     /// Whether a comma-separated list over several lines has `token`, in any case (RFC 9110 §5.6.1).
     private static func hasToken(_ token: String, in values: [String]) -> Bool {
-        values.contains { value in
+        // A line that is not ASCII is no list of tokens, and its `Character`s take long to compare.
+        values.filter(\.isASCII).contains { value in
             value.split(separator: ",").contains { element in
                 var element = element
                 while let first = element.first, first == " " || first == "\t" { element.removeFirst() }

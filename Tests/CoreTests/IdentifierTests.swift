@@ -52,7 +52,7 @@ struct UserTypeTests {
         #expect(UserType(wire: Substring(wire)) == type)
     }
 
-    @Test("knows no others", arguments: ["", "admin", "kehu ", " kefu", "ke", "客户", "agents"])
+    @Test("knows no others", arguments: ["", "admin", "kehu ", " kefu", "ke", "客户", "agents", "\u{212A}ehu"])
     func refuses(wire: String) {
         #expect(UserType(wire: wire) == nil)
     }

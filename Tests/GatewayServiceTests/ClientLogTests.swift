@@ -22,10 +22,13 @@ struct ClientLogTests {
         #expect(throws: Problem.self) { try limit.count("10.0.0.1") }
     }
 
+    private static let marks = "error" + String(repeating: "\u{301}", count: 7000)
+
     @Test(
         "what breaks a rule is refused by its name",
         arguments: [
             (#"{"kind":"fault","message":"a","at":"2026-01-01T00:00:00Z"}"#, "events[0].kind"),
+            (#"{"kind":"\#(marks)","message":"a","at":"t"}"#, "events[0].kind"),
             (#"{"kind":"error","at":"2026-01-01T00:00:00Z"}"#, "events[0].message"),
             (#"{"kind":"error","message":"a"}"#, "events[0].at"),
             (#"{"kind":"error","message":"a","at":""}"#, "events[0].at"),

@@ -36,6 +36,27 @@ struct FrameRuleCodeTests {
         #expect(code == expected)
     }
 
+    @Test("a frame full of combining marks is refused by the member's own code, whichever it is in")
+    func marks() {
+        let marks = "u1" + String(repeating: "\u{301}", count: 30_000)
+        let rows: [(String, ProblemCode)] = [
+            (#"{"type":"Chat","content":"a","from_user_id":"\#(marks)"}"#, .senderMismatch),
+            (#"{"type":"OnlineUsers","user_type":"\#(marks)"}"#, .userTypeUnknown),
+            (#"{"type":"Status","status":"\#(marks)"}"#, .statusUnknown),
+        ]
+        for (text, expected) in rows {
+            guard case .refused(let code, _) = decode(text).frame else {
+                Issue.record("was taken")
+                continue
+            }
+            #expect(code == expected)
+        }
+        guard case .chat = decode(#"{"type":"Chat","content":"a","from":"\u0075\u0031"}"#).frame else {
+            Issue.record("an escaped name is the same name")
+            return
+        }
+    }
+
     @Test(
         "a member that is missing or of another JSON type is invalid_field",
         arguments: [

@@ -98,6 +98,21 @@ struct ReplyTests {
         }
     }
 
+    @Test("a list field's members are split and trimmed by their bytes, whatever else is in them")
+    func lists() {
+        var headers: Headers = ["Vary": " a ,,\t\u{301}b\u{301}, c\u{301},\u{301}\t,"]
+        headers.add("vary", "D")
+        let expected = ["a", "\u{301}b\u{301}", "c\u{301}", "\u{301}", "D"]
+        #expect(headers.list("Vary").map { Array($0.utf8) } == expected.map { Array($0.utf8) })
+        #expect(headers.contains("Vary", token: "A") && headers.contains("Vary", token: "d"))
+    }
+
+    @Test("a media type that is not ASCII is none")
+    func mediaTypes() {
+        #expect(FieldParameters("form-data; name=\"é\"")?["name"] == "é")
+        #expect(FieldParameters("form-dat\u{301}; name=a") == nil)
+    }
+
     @Test("a field's name is compared without regard to ASCII case, and to nothing else")
     func fieldNames() {
         #expect(Headers.equal("X-Request-Id", "x-rEQUEST-iD"))

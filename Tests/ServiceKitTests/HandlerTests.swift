@@ -284,6 +284,10 @@ struct CORSTests {
         #expect(!policy.allows(Fixtures.request(.get, "/ws", headers, isSecure: false)))
         #expect(!policy.allows(Fixtures.request(.get, "/ws", ["Origin": "https://x", "Host": "y"], isSecure: true)))
         #expect(policy.allows(Fixtures.request(.get, "/ws", [:])))
+        let marks: Headers = ["Origin": "https://chat.example:8443\u{301}", "Host": "Chat.example:8443"]
+        #expect(!policy.allows(Fixtures.request(.get, "/ws", marks, isSecure: true)))
+        let listed = OriginPolicy(allowedOrigins: ["https://é.example"], allowsCredentials: false)
+        #expect(!listed.allowsForeign("https://e\u{301}.example"), "an origin is ASCII; the list's entry is punycode")
     }
 }
 
@@ -297,6 +301,12 @@ struct SessionCredentialTests {
         #expect(SessionCredential.find(in: Fixtures.request(.get, "/", ["Cookie": "x=1; session_id=c"])) == "c")
         #expect(SessionCredential.find(in: Fixtures.request(.get, "/", ["Cookie": "session_id=\"c\" "])) == "c")
         #expect(SessionCredential.find(in: Fixtures.request(.get, "/", ["Cookie": "xsession_id=c"])) == nil)
+        let marks = String(repeating: "\u{301}", count: 4000)
+        let other: Headers = ["Authorization": "Bearer\(marks) b", "Cookie": "\(marks)n=\(marks);\tsession_id=c"]
+        #expect(SessionCredential.find(in: Fixtures.request(.get, "/", other)) == "c", "whatever else came")
+        for value in ["session_id=\(marks)", "session_id=c\(marks)", "session_id\u{301}=c"] {
+            #expect(SessionCredential.find(in: Fixtures.request(.get, "/", ["Cookie": value])) == nil)
+        }
     }
 
     @Test(

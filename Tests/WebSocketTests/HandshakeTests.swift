@@ -39,6 +39,8 @@ struct HandshakeTests {
         (["upgrade": []], .upgradeMissing, 426), (["upgrade": ["h2c"]], .upgradeNotWebSocket, 426),
         (["upgrade": ["websockets"]], .upgradeNotWebSocket, 426),
         (["upgrade": [""]], .upgradeNotWebSocket, 426),
+        (["upgrade": ["websocket, \u{301}"]], .upgradeNotWebSocket, 426),
+        (["sec-websocket-version": ["13\u{301}"]], .versionUnsupported, 426),
         (["connection": []], .connectionMissing, 426), (["connection": ["close"]], .connectionNotUpgrade, 426),
         (["connection": ["up grade"]], .connectionNotUpgrade, 426),
         (["sec-websocket-version": []], .versionMissing, 426),

@@ -3,7 +3,7 @@ import Core
 
 /// Which conversations to list.
 struct ConversationQuery: Sendable, Equatable {
-    enum Scope: Sendable, Equatable {
+    enum Scope: String, Sendable, WireWord {
         /// A customer's own one; an agent's: those assigned to them now or last, and theirs with other agents.
         case own
         /// Every customer's; for agents.

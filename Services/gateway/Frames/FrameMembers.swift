@@ -187,7 +187,7 @@ struct FrameMembers {
         let rule = "must be Online, Busy or Away"
         guard let slice = self[.status], slice.kind == .string else { throw .field("status", rule) }
         // Offline is not chosen: it is having no connection.
-        guard let status = PresenceStatus(rawValue: slice.text), status != .offline else {
+        guard let status = PresenceStatus(word: slice.text), status != .offline else {
             throw .field("status", rule, .statusUnknown)
         }
         return status

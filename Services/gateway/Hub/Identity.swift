@@ -39,6 +39,8 @@ enum ConversationName {
 
     /// Whether a user may read it: a customer their own, an agent any customer's and their own with other agents.
     static func isReadable(_ name: String, by identity: Identity) -> Bool {
+        // The characters of anything else take long to tell from a colon.
+        guard name.isASCII else { return false }
         // User ids have no colon, so the parts are exact; and a name of user ids needs no escaping anywhere.
         let parts = name.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.dropFirst().allSatisfy({ Identifier.isUserID($0) }) else { return false }

@@ -82,7 +82,7 @@ final class ClientLogLimit: Sendable {
 /// The body: `{"events":[{"kind","message","source"?,"value_ms"?,"at"}]}`.
 struct ClientReport: Decodable, Sendable {
     struct Event: Decodable, Sendable {
-        enum Kind: String, Decodable, Sendable {
+        enum Kind: String, Sendable, WireWord {
             case error, timing
         }
 

@@ -28,17 +28,17 @@ struct ConversationRoutes: RouteGroup {
     private func list(_ request: Request) async throws -> Response {
         let session = try await sessions.require(request)
         let query = try Query(encoded: request.head.rawQuery)
-        let isAgent = session.userType == .agent
-        let scope: ConversationQuery.Scope
-        switch query["scope"] {
-        case nil, "own": scope = .own
-        case "all" where isAgent: scope = .all
-        case "all": throw Problem.forbidden("scope: all is for agents")
-        default: throw Problem.badRequest("scope: must be own or all")
+        var scope = ConversationQuery.Scope.own
+        if let word = query["scope"] {
+            guard let known = ConversationQuery.Scope(word: word) else {
+                throw Problem.badRequest("scope: must be own or all")
+            }
+            scope = known
         }
+        guard scope == .own || session.userType == .agent else { throw Problem.forbidden("scope: all is for agents") }
         var state: RoutingState?
         if let word = query["state"] {
-            state = RoutingState(rawValue: word)
+            state = RoutingState(word: word)
             guard state != nil else { throw Problem.badRequest("state: must be queued, open or closed") }
         }
         let question = ConversationQuery(

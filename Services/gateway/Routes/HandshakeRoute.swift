@@ -60,10 +60,12 @@ struct HandshakeRoute: RouteGroup {
         let session = try await gateway.entrance.verify(sessionID, requestID: request.id)
         do {
             let query = request.query
-            guard query["sync"].map({ ["0", "1"].contains($0) }) ?? true else {
+            let sync = query["sync"]
+            let awaitsSync = sync?.hasBytes(of: "1") ?? false
+            guard awaitsSync || sync?.hasBytes(of: "0") ?? true else {
                 throw Problem.badRequest("sync: must be 0 or 1")
             }
-            if let claimed = query["user_id"], claimed != session.userID {
+            if let claimed = query["user_id"], !claimed.hasBytes(of: session.userID) {
                 throw Problem.forbidden("user_id: is not the session's")
             }
             if let claimed = query["user_type"], UserType(wire: claimed) != session.userType {
@@ -75,7 +77,7 @@ struct HandshakeRoute: RouteGroup {
                 sessionHash: session.hash,
                 expiresAt: session.expiresAt,
                 accountMark: accountMark,
-                awaitsSync: query["sync"] == "1"
+                awaitsSync: awaitsSync
             )
         } catch {
             _ = gateway.entrance.pending.end(session.hash)

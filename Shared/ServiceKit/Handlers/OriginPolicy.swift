@@ -1,3 +1,4 @@
+internal import Core
 package import HTTP
 
 /// Which web origins (RFC 6454) may call us from a browser: the allow-list of the settings, and the edge's own.
@@ -33,12 +34,13 @@ package struct OriginPolicy: Sendable {
 
     /// Whether `origin` is on the allow-list.
     package func allowsForeign(_ origin: String) -> Bool {
-        allowsAny || allowed.contains(origin.lowercased())
+        // An origin is ASCII (RFC 6454 §6.1), and to hash anything else takes the square of a run of combining marks.
+        allowsAny || (origin.isASCII && allowed.contains(origin.lowercased()))
     }
 
     /// Whether `origin` is the address under which the client reached the edge.
     package func isOwn(_ origin: String, _ request: Request) -> Bool {
-        guard let host = request.headers["Host"] else { return false }
+        guard origin.isASCII, let host = request.headers["Host"] else { return false }
         return origin.lowercased() == (request.isSecure ? "https://" : "http://") + host.lowercased()
     }
 

@@ -33,9 +33,11 @@ extension Request {
     package var isJSON: Bool {
         let values = headers.values("Content-Type")
         guard values.count == 1, let value = values.first else { return false }
-        if value == "application/json" { return true }
-        let mediaType = value.prefix { $0 != ";" }.filter { $0 != " " && $0 != "\t" }
-        return Headers.equal(mediaType, "application/json")
+        // By bytes: the value need not be ASCII.
+        let mediaType = value.utf8.prefix { $0 != UInt8(ascii: ";") }.filter {
+            $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t")
+        }
+        return Headers.equal(String(decoding: mediaType, as: UTF8.self), "application/json")
     }
 }
 

@@ -35,6 +35,6 @@ package struct InternalGuard: Sendable {
     private static func isInternal(_ request: Request) -> Bool {
         let path = request.head.rawPath.utf8.dropFirst()
         let first = Substring(path.prefix { $0 != UInt8(ascii: "/") })
-        return PercentEncoding.decode(first) == "internal"
+        return PercentEncoding.decode(first)?.hasBytes(of: "internal") ?? false
     }
 }

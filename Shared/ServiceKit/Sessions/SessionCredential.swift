@@ -1,3 +1,4 @@
+internal import Core
 package import HTTP
 
 /// Where a request carries its session's id (DESIGN §3).
@@ -29,7 +30,7 @@ package enum SessionCredential {
 
     private static func fromHeader(_ request: Request) -> String? {
         if let text = request.headers["X-Session-Id"] { return usable(text) }
-        guard let authorization = request.headers["Authorization"] else { return nil }
+        guard let authorization = request.headers["Authorization"], authorization.isASCII else { return nil }
         let parts = authorization.split(separator: " ", maxSplits: 1)
         guard parts.count == 2, Headers.equal(parts[0], "Bearer") else { return nil }
         return usable(String(parts[1]))
@@ -38,17 +39,21 @@ package enum SessionCredential {
     /// The first cookie of that name (RFC 6265 §4.2).
     private static func fromCookie(_ request: Request) -> String? {
         for value in request.headers.values("Cookie") {
-            for pair in value.split(separator: ";") {
-                let trimmed = pair.drop { $0 == " " || $0 == "\t" }
-                guard trimmed.hasPrefix(cookieName + "=") else { continue }
-                var text = trimmed.dropFirst(cookieName.count + 1)
-                while text.last == " " || text.last == "\t" { text.removeLast() }
-                if text.count >= 2, text.first == "\"", text.last == "\"" { text = text.dropFirst().dropLast() }
-                return usable(String(text))
+            // By its bytes: other cookies may have any.
+            for pair in value.utf8.split(separator: UInt8(ascii: ";")) {
+                let trimmed = pair.drop(while: Self.isSpace)
+                guard trimmed.starts(with: (cookieName + "=").utf8) else { continue }
+                var text = trimmed.dropFirst(cookieName.utf8.count + 1)
+                while let last = text.last, Self.isSpace(last) { text.removeLast() }
+                let quote = UInt8(ascii: "\"")
+                if text.count >= 2, text.first == quote, text.last == quote { text = text.dropFirst().dropLast() }
+                return usable(String(Substring(text)))
             }
         }
         return nil
     }
+
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
 
     /// Whether `text` may be a session's id: they are visible ASCII, and anything else was never issued.
     package static func isUsable(_ text: String) -> Bool {
