@@ -1,5 +1,6 @@
 import Contracts
 import Core
+import HTTP
 import ServiceKit
 import Synchronization
 import TestSupport
@@ -341,11 +342,51 @@ struct CapacityKeeperTests {
             asked.withLock { $0.append(userIDs) }
             return []
         }
-        for (start, agents) in [["a1:Kefu", "a2:Kefu"], ["a2:Kefu"], ["a1:Kefu", "a2:Kefu"]].enumerated() {
-            _ = try await driver.announce("g1", incarnation: "start-\(start)", agents)
+        let agents = ["a1:Kefu", "a2:Kefu"]
+        let number = try await driver.announce("g1", agents)
+        await driver.routing.inbox.sweep()
+        await keeper.ask()
+        let events = [
+            #"{"kind":"leave","user_id":"a1"}"#,
+            #"{"kind":"join","user_id":"a1","user_name":"n","user_type":"Kefu"}"#,
+        ]
+        for (index, event) in events.enumerated() {
+            // After those of the announcement, which has a beginning and an end.
+            let first = agents.count + 3 + index
+            let body = #"{"gateway_id":"g1","registration":\#(number),"first":\#(first),"events":[\#(event)]}"#
+            #expect(try await driver.send(.post, "/internal/events", body).status == 200)
             await driver.routing.inbox.sweep()
             await keeper.ask()
         }
         #expect(asked.withLock { $0 } == [["a1", "a2"], ["a1"]])
+    }
+
+    @Test("an agent who leaves and comes back while they are asked about is asked about again, and given customers")
+    func comesBackMeanwhile() async throws {
+        let driver = try await RouteDriver()
+        let asked = Mutex<[[String]]>([])
+        let keeper = CapacityKeeper(routing: driver.routing, clock: { .start }) { userIDs in
+            let isFirst = asked.withLock { asked in
+                asked.append(userIDs)
+                return asked.count == 1
+            }
+            // The first answer comes while they are not there.
+            if isFirst { _ = try await driver.announce("g1", incarnation: "start-2", []) }
+            if isFirst { await driver.routing.inbox.sweep() }
+            return []
+        }
+        _ = try await driver.announce("g1", incarnation: "start-1", ["a1:Kefu"])
+        await driver.routing.inbox.sweep()
+        await keeper.ask()
+        await driver.routing.inbox.sweep()
+        _ = try await driver.announce("g1", incarnation: "start-3", ["a1:Kefu"])
+        await driver.routing.inbox.sweep()
+        await driver.need("u1")
+        #expect(await driver.state("u1") == "queued")
+        await keeper.ask()
+        await keeper.ask()
+        await driver.routing.inbox.sweep()
+        #expect(await driver.state("u1") == "open")
+        #expect(asked.withLock { $0 } == [["a1"], ["a1"]], "once for each stay")
     }
 }

@@ -24,6 +24,9 @@ actor CapacityKeeper {
 
     private struct Due {
         var at: Milliseconds
+        /// The agent's stay that it holds for: of an agent who left and came back while the question was under way the
+        /// answer may have been taken for neither stay.
+        var stay: Int
         /// The changes of accounts known when it was asked about last.
         var mark: Int
     }
@@ -61,9 +64,9 @@ actor CapacityKeeper {
         let connected = await routing.connectedAgents
         let known = due
         due = [:]
-        for agentID in connected { due[agentID] = known[agentID] }
+        for (agentID, stay) in connected where known[agentID]?.stay == stay { due[agentID] = known[agentID] }
         let asked = changes.withLock { changes in
-            connected.filter { agentID in
+            connected.filter { agentID, _ in
                 guard let due = due[agentID] else { return true }
                 return due.at <= now || !changes.isUnchanged(agentID, since: due.mark)
             }
@@ -73,18 +76,19 @@ actor CapacityKeeper {
         }
     }
 
-    private func ask(_ agentIDs: [String], now: Milliseconds) async {
+    private func ask(_ agents: [(agentID: String, stay: Int)], now: Milliseconds) async {
+        let agentIDs = agents.map(\.agentID)
         let accounts: [String: UserSummary]
         // Before asking: the answer may be older than a change that is heard of meanwhile.
         let mark = changes.withLock { $0.mark }
         do {
             accounts = Dictionary(try await lookUp(agentIDs).map { ($0.userID, $0) }) { first, _ in first }
         } catch {
-            for agentID in agentIDs { due[agentID] = Due(at: now + Self.retryInterval, mark: mark) }
+            for (agentID, stay) in agents { due[agentID] = Due(at: now + Self.retryInterval, stay: stay, mark: mark) }
             for agentID in agentIDs { routing.inbox.learn(.unanswered, of: agentID) }
             return
         }
-        for agentID in agentIDs { due[agentID] = Due(at: now + Self.interval, mark: mark) }
+        for (agentID, stay) in agents { due[agentID] = Due(at: now + Self.interval, stay: stay, mark: mark) }
         for agentID in agentIDs { routing.inbox.learn(.told(accounts[agentID]?.capacity), of: agentID) }
     }
 }

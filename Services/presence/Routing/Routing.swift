@@ -82,8 +82,8 @@ actor Routing {
     /// What accounts say of agents may have changed.
     nonisolated func noteAccounts() { agentSignal.yield() }
 
-    /// The agents who are connected, by id.
-    var connectedAgents: [String] { table.agents.connected }
+    /// The agents who are connected, by id, each with the number of their stay.
+    var connectedAgents: [(agentID: String, stay: Int)] { table.agents.connected }
 
     // MARK: - One group
 

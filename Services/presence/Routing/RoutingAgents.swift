@@ -8,6 +8,8 @@ struct RoutingAgents: Sendable {
         var status = ChosenStatus.online
         /// What their account says; `nil` for the default.
         var capacity: Int?
+        /// Tells this stay from an earlier one of theirs, of which all was forgotten.
+        let stay: Int
         /// Whether their account was asked for: until then they get nothing by themselves, so that the first
         /// moments after they join cannot exceed what the account says.
         var isCapacityKnown = false
@@ -34,6 +36,7 @@ struct RoutingAgents: Sendable {
     private(set) var connectedCount = 0
     /// Those who are gone and hold slots.
     private(set) var gone: Set<String> = []
+    private var stays = 0
 
     init(defaultCapacity: Int, grace: Milliseconds) {
         self.defaultCapacity = defaultCapacity
@@ -42,7 +45,10 @@ struct RoutingAgents: Sendable {
 
     subscript(_ agentID: String) -> Agent? { byID[agentID] }
 
-    var connected: [String] { byID.filter { $0.value.isConnected }.map(\.key).sorted() }
+    /// Those who are there, by id.
+    var connected: [(agentID: String, stay: Int)] {
+        byID.filter { $0.value.isConnected }.map { ($0.key, $0.value.stay) }.sorted { $0.agentID < $1.agentID }
+    }
 
     func capacity(of agentID: String) -> Int { byID[agentID]?.capacity ?? defaultCapacity }
 
@@ -159,8 +165,12 @@ struct RoutingAgents: Sendable {
     private mutating func change(_ agentID: String, _ body: (inout Agent) -> Void) {
         let wasConnected = byID[agentID]?.isConnected ?? false
         let oldRank = rank(of: agentID)
+        if byID[agentID] == nil {
+            stays += 1
+            byID[agentID] = Agent(stay: stays)
+        }
         // In place: a copy would copy the set of conversations.
-        body(&byID[agentID, default: Agent()])
+        body(&byID[agentID, default: Agent(stay: stays)])
         guard let agent = byID[agentID] else { return }
         if agent.isConnected != wasConnected { connectedCount += agent.isConnected ? 1 : -1 }
         let newRank = rank(of: agentID)
