@@ -13,6 +13,10 @@ final class ClientSession: WebSocketHandler {
     /// Unanswered messages after which a connection is read no further, and at which it is again.
     private static let inFlightMax = 1024
     private static let inFlightResume = 512
+    /// The same for `Recall`s: with Redis each is a step of its own, one after the other, and whatever the loops hand
+    /// to the log after it is told after it.
+    static let recallsMax = 16
+    static let recallsResume = 8
     /// The same for `Ack`s that wait for their entry's place.
     private static let waitingAcksMax = 1024
     private static let waitingAcksResume = 512
@@ -55,6 +59,8 @@ final class ClientSession: WebSocketHandler {
     var heldPage: (conversationID: String, page: EntryPage)?
     private var rate: RateLimit
     private var badFrames = FixedWindow(milliseconds: ClientSession.minute)
+    /// `Recall`s that the log has not answered.
+    private(set) var recallsUnderWay = 0
     private var renewals = FixedWindow(milliseconds: ClientSession.minute)
     /// Why reading is paused; it goes on when none is left.
     private var pauses: Pauses = []
@@ -69,6 +75,7 @@ final class ClientSession: WebSocketHandler {
         static let lookUp = Pauses(rawValue: 4)
         static let acknowledgements = Pauses(rawValue: 8)
         static let drain = Pauses(rawValue: 16)
+        static let recalls = Pauses(rawValue: 32)
     }
 
     init(
@@ -146,8 +153,8 @@ final class ClientSession: WebSocketHandler {
     func refuse(_ problem: FrameProblem, _ echo: FrameEcho) {
         shard.metrics.frameRefused(problem.code)
         connection.send(text: ServerFrame.error(problem, echo: echo, now: .now()))
-        // What is down on our side is not the client's doing.
-        if problem.code == .unavailable { return }
+        // What is down or full on our side is not the client's doing.
+        if problem.code == .unavailable || problem.code == .storageFull { return }
         if badFrames.take(now: shard.loop.now) > Self.badFramesMax { close(.badFrames) }
     }
 
@@ -201,14 +208,22 @@ final class ClientSession: WebSocketHandler {
         _ = shard.loop.schedule(after: .milliseconds(milliseconds)) { [self] in resume(.rate) }
     }
 
-    /// A message was handed to the log.
-    func appendBegan() {
+    /// A message or a recall was handed to the log.
+    func appendBegan(_ kind: EntryKind) {
         delivery.ownBegan()
+        if case .recall = kind {
+            recallsUnderWay += 1
+            if recallsUnderWay >= Self.recallsMax { pause(.recalls) }
+        }
         if delivery.ownUnderWay >= Self.inFlightMax || shard.intake.isLogBehind { pause(.inFlight) }
     }
 
     /// Its outcome is known.
-    func appendEnded() {
+    func appendEnded(_ kind: EntryKind) {
+        if case .recall = kind {
+            recallsUnderWay -= 1
+            if recallsUnderWay <= Self.recallsResume { resume(.recalls) }
+        }
         if delivery.ownHasEnded() { takeHeldPage() }
         let inFlight = delivery.ownUnderWay
         // With nothing unanswered it goes on in any case: there is no other occasion to.

@@ -21,12 +21,12 @@ extension GatewayShard {
         if append.origin?.shard == index { intake.answered() }
         let origin = append.origin.flatMap { $0.shard == index ? sessions[$0.number] : nil }
         // Last: it may take the next message, or end a drain that waits for this answer.
-        defer { origin?.appendEnded() }
+        defer { origin?.appendEnded(append.kind) }
         switch append.outcome {
         case .pending: break
         case .failed(let problem):
             let echo = FrameEcho(clientID: append.clientID, conversationID: append.conversationID)
-            origin?.connection.send(text: ServerFrame.error(problem, echo: echo, now: .now()))
+            origin?.refuse(problem, echo)
         case .appended(let sequence, let audience):
             if append.kind != .chat { noteRouting(append) }
             let waiting = batch.bytes.waiting

@@ -129,7 +129,7 @@ final class MessageIntake {
     private func enter(_ append: Append, _ batch: AppendBatch, _ session: ClientSession) {
         batch.appends.append(append)
         unanswered += 1
-        session.appendBegan()
+        session.appendBegan(append.kind)
     }
 
     private func openBatch() -> AppendBatch {
