@@ -15,7 +15,7 @@ enum LogCalls {
 
     /// What a client is told of a failure.
     static func problem(_ error: RedisError, wasUnknown: Bool = false) -> FrameProblem {
-        if case .server(let error) = error, error.code == .outOfMemory {
+        if !wasUnknown, case .server(let error) = error, error.code == .outOfMemory {
             return FrameProblem(code: .storageFull, message: "the message log is full; nothing was stored")
         }
         if wasUnknown {
@@ -85,7 +85,8 @@ extension RedisLogCore {
             switch await results([command])[0] {
             case .success(let value): return value
             case .failure(let error):
-                if case .server = error { throw LogCalls.problem(error) }
+                // This attempt has done nothing; what the one before it has done stays unknown.
+                if case .server = error { throw LogCalls.problem(error, wasUnknown: true) }
                 if case .shutDown = error { throw LogCalls.problem(error, wasUnknown: true) }
                 guard loop.now < min(end, closingEnd) else { throw LogCalls.problem(error, wasUnknown: true) }
             }
