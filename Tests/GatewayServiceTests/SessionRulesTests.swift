@@ -42,6 +42,37 @@ struct SessionRulesTests {
         await end()
     }
 
+    @Test("after too many handshakes that auth refuses, the address gets 429, and auth is not asked")
+    func failedHandshakes() async throws {
+        auth.add("s1")
+        for _ in 0..<AdmissionControl.failuresBurst {
+            #expect(try await fixture.handshake("dead").head.hasPrefix("HTTP/1.1 401"))
+        }
+        let asked = auth.get { $0.verifications }
+        for sessionID in ["dead", "s1"] {
+            let head = try await fixture.handshake(sessionID).head
+            #expect(head.hasPrefix("HTTP/1.1 429") && head.lowercased().contains("retry-after: "))
+        }
+        #expect(auth.get { $0.verifications } == asked)
+        #expect(fixture.gateway.admission.total == 0)
+        await end()
+    }
+
+    @Test("while auth is away handshakes fail on our side, which counts for no address")
+    func handshakesWhileAway() async throws {
+        auth.add("s1")
+        auth.set { $0.isAway = true }
+        #expect(await eventually { auth.get { $0.refusedPolls } > 0 })
+        fixture.clocks.advanceMonotonic(5001)
+        for _ in 0...AdmissionControl.failuresBurst {
+            #expect(try await fixture.handshake("s1").head.hasPrefix("HTTP/1.1 503"))
+        }
+        auth.set { $0.isAway = false }
+        #expect(await eventually { fixture.sessions.isFeedFresh })
+        #expect(try await fixture.handshake("s1").head.hasPrefix("HTTP/1.1 101"))
+        await end()
+    }
+
     @Test("a session that is refreshed while the handshake asks: the socket is its successor's")
     func refreshedDuringHandshake() async throws {
         auth.add("s1")

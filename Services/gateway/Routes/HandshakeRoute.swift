@@ -20,7 +20,8 @@ struct VerifiedHandshake: Sendable {
 /// `GET /ws`: every check of a WebSocket's opening, then the connection goes to its loop's shard.
 ///
 /// 426 when no upgrade is asked for (naming the header), 401 without a live session, 403 when `user_id` or
-/// `user_type` are not the session's or the `Origin` is not allowed, 429 or 503 over a limit.
+/// `user_type` are not the session's or the `Origin` is not allowed, 429 or 503 over a limit: also when too many of the
+/// address were refused with the former.
 struct HandshakeRoute: RouteGroup {
     let gateway: Gateway
     let origins: OriginPolicy
@@ -48,6 +49,10 @@ struct HandshakeRoute: RouteGroup {
             return response(accept, handshake)
         } catch {
             gateway.admission.leave(address)
+            // What is down on our side is nobody's failure.
+            if let problem = error as? Problem, (400..<500).contains(problem.status) {
+                gateway.admission.failed(address)
+            }
             throw error
         }
     }

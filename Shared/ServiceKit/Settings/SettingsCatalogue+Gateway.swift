@@ -52,7 +52,7 @@ extension SettingsCatalogue {
         "gateway.connections_per_address",
         default: 1000,
         in: 1...1_000_000,
-        "WebSockets from one address, more get 429"
+        "WebSockets from one address (IPv6: network of 64 bits), more get 429"
     )
 
     package static let gatewayConnectionsPerUser = Setting.integer(
