@@ -25,6 +25,7 @@ actor Presence {
     /// `last_seen` of users who have left, not yet stored.
     private var departures: [String: Timestamp] = [:]
     private var statusOrder = StatusOrder()
+    private var statusLimit = StatusLimit()
 
     init(
         _ state: PresenceState,
@@ -151,17 +152,29 @@ actor Presence {
         return try await store.lastSeen(of: userID)
     }
 
-    /// Stores and shows a user's choice.
+    /// Stores and shows a user's choice; nothing is done for one that they have made already.
     ///
     /// - Returns: The user, if online.
+    /// - Throws: `PresenceError`, or what the store does.
     func setStatus(_ status: ChosenStatus, of userID: String) async throws -> PresenceTable.Person? {
         let isGuest = userID.hasPrefix(Self.guestPrefix)
+        let former = state.table.chosenStatus(of: userID)
+        let person = state.table.person(userID)
+        let isSame = isGuest ? person?.status == status : former == status && statusOrder.isSettled(userID)
+        if isSame { return person }
+        try statusLimit.count(userID, now: clock().monotonic)
         if !isGuest {
-            let isNew = status != .online && state.table.chosenStatus(of: userID) == .online
+            let isNew = status != .online && former == .online
             guard !isNew || state.table.statusCount < Self.statusesMax else { throw PresenceError.tooManyStatuses }
             let turn = statusOrder.begin()
             defer { statusOrder.end() }
-            try await store.save(status, of: userID)
+            do {
+                try await store.save(status, of: userID)
+            } catch {
+                statusOrder.noteStored(false, of: userID)
+                throw error
+            }
+            statusOrder.noteStored(true, of: userID)
             guard statusOrder.isNewest(turn, of: userID) else { return state.table.person(userID) }
         }
         if let news = state.table.setStatus(status, of: userID, isKept: !isGuest, now: clock()) {

@@ -14,6 +14,8 @@ enum PresenceError: Error, Equatable {
     case unknownUser
     /// More users have a stored status than the service keeps.
     case tooManyStatuses
+    /// The user changes their status too often; milliseconds until they may again.
+    case tooManyChanges(wait: Milliseconds)
     /// Another instance leads, or none does just now.
     case notLeading
     // What routing refuses.
@@ -53,6 +55,13 @@ extension PresenceError: ProblemConvertible {
             .notFound("user_id: no such user")
         case .tooManyStatuses:
             Problem(507, .storageFull, "status: no room for another user's")
+        case .tooManyChanges(let wait):
+            Problem(
+                429,
+                .tooManyRequests,
+                "status: too many changes; wait before the next one",
+                headers: [.init("Retry-After", String(max(1, (wait + 999) / 1000)))]
+            )
         case .notLeading: .unavailable("presence: no instance of it leads just now; ask again")
         case .unknownConversation: .notFound("conversation_id: no such conversation")
         case .conversationClosed: Problem(409, .conversationClosed, "conversation_id: a new message opens it")

@@ -24,7 +24,7 @@ struct PresenceDirectory: Sendable {
 
     /// Stores and shows a user's choice.
     ///
-    /// - Throws: `FrameProblem` `unavailable`.
+    /// - Throws: `FrameProblem` `unavailable`, `too_many_requests`.
     func setStatus(_ status: PresenceStatus, of userID: String) async throws(FrameProblem) {
         do {
             _ = try await presence.call(
@@ -34,7 +34,8 @@ struct PresenceDirectory: Sendable {
                 as: InternalClient.NoAnswer.self
             )
         } catch {
-            throw Self.away
+            guard error.refusedStatus == 429 else { throw Self.away }
+            throw FrameProblem(code: .tooManyRequests, message: "Status: too many changes; wait before the next one")
         }
     }
 
