@@ -152,4 +152,24 @@ struct OutboxTurnsTests {
         turns.endRound()
         #expect(turns.isDue(2, now: 1_000_000, isAlone: false) == false)
     }
+
+    @Test("own ones that another gateway has settled are forgotten, and make room for further ones")
+    func forgetsOwn() {
+        var turns = OutboxTurns()
+        for number in 0..<Int64(OutboxTurns.itemsMax) { turns.appended(number) }
+        let late = Int64(OutboxTurns.itemsMax)
+        turns.appended(late)
+        #expect(turns.isDue(late, now: 0, isAlone: false) == false, "there was no room")
+        // Whatever came while the outbox was read may be missing from what was read.
+        turns.endRound()
+        for isAlone in [false, true] {
+            #expect(turns.isDue(1, now: 0, isAlone: isAlone) == true)
+            turns.endRound()
+        }
+        #expect(turns.isDue(2, now: 0, isAlone: false) == false, "two rounds have not shown it")
+        turns.appended(late + 1)
+        turns.endRound()
+        #expect(turns.isDue(late + 1, now: 0, isAlone: false) == true)
+        #expect(turns.isDue(1, now: 0, isAlone: false) == false)
+    }
 }

@@ -16,13 +16,14 @@ struct OutboxTurns {
         var round: Int
     }
 
-    private var own: Set<Int64> = []
+    /// Each with the round in which it was appended, or shown last.
+    private var own: [Int64: Int] = [:]
     private var seen: [Int64: Seen] = [:]
     private var round = 0
 
     /// An item that was appended here.
     mutating func appended(_ number: Int64) {
-        if own.count < Self.itemsMax { own.insert(number) }
+        if own.count < Self.itemsMax { own[number] = round }
     }
 
     /// An item that the outbox holds: whether to see to it now.
@@ -31,7 +32,11 @@ struct OutboxTurns {
     ///   - now: A monotonic time, in milliseconds.
     ///   - isAlone: Whether there is no other gateway.
     mutating func isDue(_ number: Int64, now: Int64, isAlone: Bool) -> Bool {
-        guard !isAlone, !own.contains(number) else { return true }
+        if own[number] != nil {
+            own[number] = round
+            return true
+        }
+        if isAlone { return true }
         if let known = seen[number] {
             seen[number]?.round = round
             return now >= known.dueAt
@@ -42,10 +47,12 @@ struct OutboxTurns {
         return false
     }
 
-    mutating func settled(_ number: Int64) { own.remove(number) }
+    mutating func settled(_ number: Int64) { own[number] = nil }
 
-    /// The whole outbox was read: what it does not hold any more is forgotten.
+    /// The whole outbox was read: what it does not hold any more is forgotten, own ones that another gateway has
+    /// settled too; those that were appended meanwhile it need not have shown.
     mutating func endRound() {
+        own = own.filter { $0.value == round }
         seen = seen.filter { $0.value.round == round }
         round += 1
     }
