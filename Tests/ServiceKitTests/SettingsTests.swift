@@ -62,7 +62,7 @@ struct SettingsTests {
                 "colour: unknown setting",
                 "log: unknown setting",
                 "server.hots: unknown setting",
-                #"STORE = "mysql://x": must be sqlite:DIR or "#
+                "STORE = ***: must be sqlite:DIR or "
                     + "redis://[[user]:password@]host[:port][,host[:port]…][/database]",
                 "server.port = 0: must be a whole number from 1 to 65535",
                 #"cors.allow_credentials = "yes": must be true or false"#,
@@ -96,6 +96,22 @@ struct SettingsTests {
         #expect(with[SettingsCatalogue.authCommonPasswordsFile] == "/p")
         let short = problems(#"{"auth":{"exchange_secret":"\#(secret.dropLast())"}}"#)
         #expect(short == ["auth.exchange_secret = ***: must be a secret of 32 to 4096 visible ASCII characters"])
+    }
+
+    @Test(
+        "a store that cannot be read is not shown: it may hold a password, wherever the mistake is",
+        arguments: [
+            "rediss://:s3cret@host:6379", "redis//:s3cret@host", "redis://user@s3cret", "redis://:s3cret@host:port",
+            "redis://:s3cret", "s3cret",
+        ]
+    )
+    func wrongStore(text: String) {
+        var environment = Self.token
+        environment["STORE"] = text
+        for found in [problems(nil, environment), problems(#"{"store":"\#(text)"}"#)] {
+            #expect(found.count == 1)
+            #expect(found.allSatisfy { !$0.contains("s3cret") && $0.contains(" = ***: must be sqlite:DIR or redis") })
+        }
     }
 
     @Test("the previous secret of the exchange goes with a present one only")

@@ -223,8 +223,17 @@ extension Setting where Value == BaseURL? {
 
 extension Setting where Value == StoreLocation {
     /// Where state is kept.
+    ///
+    /// What is given may hold a password, and in what cannot be read nobody knows where: none of it is shown.
     package static func store(_ key: String, default defaultValue: StoreLocation, _ doc: String) -> Setting {
-        Setting(key, rule: StoreLocation.rule, default: defaultValue, shown: defaultValue.description, doc) { input in
+        Setting(
+            key,
+            rule: StoreLocation.rule,
+            default: defaultValue,
+            shown: defaultValue.description,
+            isSecret: true,
+            doc
+        ) { input in
             input.string.flatMap(StoreLocation.init(parsing:))
         }
     }

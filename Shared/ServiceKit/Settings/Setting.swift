@@ -12,7 +12,7 @@ package struct Setting<Value: Sendable>: Sendable {
     package let doc: String
     /// The default as `--help` shows it.
     package let defaultText: String
-    /// A secret is never shown.
+    /// What is given is never shown: it is a secret, or holds one.
     package let isSecret: Bool
     /// Its default holds in development only.
     package let isRequiredInProduction: Bool
