@@ -141,6 +141,21 @@ def test_a_staged_installation_knows_nothing_of_the_stage(installation):
     assert "ExecStart=/opt/chat/libexec/support-chat/auth --config /etc/support-chat/config.json\n" in unit
 
 
+def test_the_edge_lets_through_what_its_settings_say(installation):
+    installation.install()
+    settings, locations = installation.etc / "edge.env", installation.etc / "nginx/edge/locations.conf"
+
+    def upload_max():
+        return max(int(size) for size in re.findall(r"client_max_body_size (\d+)m;", locations.read_text()))
+
+    assert 2048 <= upload_max() < 2060
+    text = settings.read_text()
+    assert text.count("\n#FILES_FILE_BYTES_MAX=2147483648\n") == 1
+    settings.write_text(text.replace("#FILES_FILE_BYTES_MAX=2147483648", "FILES_FILE_BYTES_MAX=8589934592"))
+    subprocess.run([str(installation.directory / "usr/sbin/support-chat-site"), "--no-reload"], check=True)
+    assert 8192 <= upload_max() < 8200
+
+
 def test_an_upgrade_keeps_settings_and_removal_keeps_settings_and_data(installation):
     installation.install()
     kept = [installation.etc / name for name in ("config.json", "secrets.env", "edge.env")]
