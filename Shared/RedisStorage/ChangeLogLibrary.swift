@@ -4,11 +4,13 @@ extension RedisLibrary {
     /// The atomic steps of a `RedisChangeLog`.
     ///
     /// Keys: the head, a hash (`n`, `t`: number and token of the last record; `i`, `in`, `it`, `ic`: the newest image's
-    /// key, number, token and chunks); the stream of records (`0-N`: `t` token, `k` kind, `b` bytes); of `publish` the
-    /// image.
+    /// key, number, token and chunks); the stream of records (`0-N`: `t` token, `k` kind, `b` bytes); an image, a hash
+    /// of its chunks.
+    ///
+    /// What works on an image that is not published leaves a published one alone: two imports of a file have one key.
     static let changeLog = RedisLibrary(
         name: "changelog",
-        version: 1,
+        version: 2,
         source: """
             local function is_last(head, number, token)
               local last = redis.call('HMGET', head, 'n', 't')
@@ -24,14 +26,14 @@ extension RedisLibrary {
               return next
             end
 
-            redis.register_function('changelog_append_1', function(keys, args)
+            redis.register_function('changelog_append_2', function(keys, args)
               if not is_last(keys[1], args[1], args[2]) then return 0 end
               add(keys[1], keys[2], args[1], args[3], args[4], args[5])
               return 1
             end)
 
             redis.register_function{
-              function_name = 'changelog_read_1',
+              function_name = 'changelog_read_2',
               flags = {'no-writes'},
               callback = function(keys, args)
                 if is_last(keys[1], args[1], args[2]) then return {} end
@@ -46,8 +48,27 @@ extension RedisLibrary {
               end
             }
 
-            redis.register_function('changelog_publish_1', function(keys, args)
+            redis.register_function('changelog_store_2', function(keys, args)
+              if redis.call('HGET', keys[1], 'i') == keys[2] then return 0 end
+              redis.call('HSET', keys[2], args[1], args[2])
+              redis.call('EXPIRE', keys[2], args[3])
+              return 1
+            end)
+
+            -- It gives room back, so it runs without any.
+            redis.register_function{
+              function_name = 'changelog_forget_2',
+              flags = {'allow-oom'},
+              callback = function(keys, args)
+                if redis.call('HGET', keys[1], 'i') == keys[2] then return 0 end
+                return redis.call('UNLINK', keys[2])
+              end
+            }
+
+            redis.register_function('changelog_publish_2', function(keys, args)
               if not is_last(keys[1], args[1], args[2]) then return 0 end
+              -- It may have been forgotten before this came.
+              if redis.call('HLEN', keys[3]) ~= tonumber(args[5]) then return 0 end
               local old = redis.call('HGET', keys[1], 'i')
               local number = add(keys[1], keys[2], args[1], args[3], args[4], '')
               redis.call('HSET', keys[1], 'i', keys[3], 'in', string.format('%d', number), 'it', args[3], 'ic', args[5])

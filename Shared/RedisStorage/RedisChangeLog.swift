@@ -61,7 +61,7 @@ package final class RedisChangeLog: ChangeLog {
     package func records(after mark: ChangeMark) throws(ChangeLogError) -> [ChangeRecord]? {
         let answer = try read(
             "FCALL",
-            "changelog_read_1",
+            "changelog_read_2",
             2,
             .key(head),
             .key(stream),
@@ -80,7 +80,7 @@ package final class RedisChangeLog: ChangeLog {
 
     package func append(_ record: ChangeRecord, after mark: ChangeMark) throws(ChangeLogError) -> Bool {
         try function(
-            "changelog_append_1",
+            "changelog_append_2",
             [.key(head), .key(stream)],
             [
                 .text(String(mark.number)), .text(mark.token), .text(record.mark.token), .text(record.kind.rawValue),
@@ -90,21 +90,42 @@ package final class RedisChangeLog: ChangeLog {
     }
 
     package func publish(
-        _ image: [UInt8],
+        _ image: UnsafeRawBufferPointer,
         _ record: ChangeRecord,
         after mark: ChangeMark
     ) throws(ChangeLogError) -> Bool {
         let key = "\(head):\(record.mark.token)"
+        do {
+            if try publish(image, under: key, record, after: mark) { return true }
+        } catch {
+            forget(key)
+            throw error
+        }
+        forget(key)
+        return false
+    }
+
+    // MARK: -
+
+    private func publish(
+        _ image: UnsafeRawBufferPointer,
+        under key: String,
+        _ record: ChangeRecord,
+        after mark: ChangeMark
+    ) throws(ChangeLogError) -> Bool {
         var count = 0
         while count * Self.chunkBytes < image.count {
             let start = count * Self.chunkBytes
             let chunk = Array(image[start..<min(start + Self.chunkBytes, image.count)])
-            _ = try change("HSET", .key(key), .integer(count), .bytes(chunk))
-            if count == 0 { _ = try change("EXPIRE", .key(key), .integer(Self.imageExpiry)) }
+            _ = try function(
+                "changelog_store_2",
+                [.key(head), .key(key)],
+                [.integer(count), .bytes(chunk), .integer(Self.imageExpiry)]
+            )
             count += 1
         }
         return try function(
-            "changelog_publish_1",
+            "changelog_publish_2",
             [.key(head), .key(stream), .key(key)],
             [
                 .text(String(mark.number)), .text(mark.token), .text(record.mark.token), .text(record.kind.rawValue),
@@ -113,7 +134,12 @@ package final class RedisChangeLog: ChangeLog {
         ) == .integer(1)
     }
 
-    // MARK: -
+    /// Takes away an image that was not published, or only in part: its room may be what is wanting.
+    ///
+    /// Where it cannot, the image expires.
+    private func forget(_ key: String) {
+        _ = try? function("changelog_forget_2", [.key(head), .key(key)], [])
+    }
 
     private static func record(_ entry: RESPValue) -> ChangeRecord? {
         guard let parts = entry.elements, parts.count == 2, let number = parts[0].text?.split(separator: "-").last,
@@ -147,10 +173,6 @@ package final class RedisChangeLog: ChangeLog {
         } catch {
             throw error.isPassing ? .unavailable("\(error)") : .unusable("\(error)")
         }
-    }
-
-    private func change(_ name: String, _ arguments: RedisArgument...) throws(ChangeLogError) -> RESPValue {
-        try change(RedisCommand(name, arguments))
     }
 
     private func change(_ command: RedisCommand) throws(ChangeLogError) -> RESPValue {

@@ -48,16 +48,19 @@ extension Connection {
         guard result == SQLITE_OK else { throw SQLiteError(handle: nil, result: result, sql: nil) }
     }
 
-    /// The whole database as a file's bytes.
-    package func image() throws -> [UInt8] {
+    /// The whole database as a file's bytes, which are there while `body` runs: there is one copy of them in memory.
+    package func withImage<Value>(_ body: (UnsafeRawBufferPointer) throws -> Value) throws -> Value {
         let handle = try openHandle()
         var count: sqlite3_int64 = 0
         guard let bytes = sqlite3_serialize(handle, "main", &count, 0) else {
             throw SQLiteError(extendedCode: SQLITE_NOMEM, message: "\(path): no memory for an image")
         }
         defer { sqlite3_free(bytes) }
-        return Array(UnsafeBufferPointer(start: bytes, count: Int(count)))
+        return try body(UnsafeRawBufferPointer(start: bytes, count: Int(count)))
     }
+
+    /// The same, to keep.
+    package func image() throws -> [UInt8] { try withImage { Array($0) } }
 
     /// The tables whose changes would not be seen.
     package func tablesWithoutKey() throws -> [String] {

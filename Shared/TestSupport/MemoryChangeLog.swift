@@ -121,11 +121,12 @@ package final class MemoryChangeLog: ChangeLog {
     }
 
     package func publish(
-        _ image: [UInt8],
+        _ image: UnsafeRawBufferPointer,
         _ record: ChangeRecord,
         after mark: ChangeMark
     ) throws(ChangeLogError) -> Bool {
         try reach()
+        let image = Array(image)
         return state.withLock { state in
             guard Self.last(state) == mark else { return false }
             state.records.append(record)

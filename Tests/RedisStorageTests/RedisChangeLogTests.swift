@@ -46,6 +46,23 @@ private final class ReplicatedFixture {
         try await Database.open(path: directory.file(name), migrations: Self.migrations, log: makeLog())
     }
 
+    /// Images that are there, and whether each is there for good.
+    func images() async -> [(key: String, isLasting: Bool)] {
+        var images: [(key: String, isLasting: Bool)] = []
+        for key in await server.answer("KEYS", "{things}:head:*")?.elements?.compactMap(\.text) ?? [] {
+            images.append((key, await server.answer("TTL", key)?.integer == -1))
+        }
+        return images
+    }
+
+    /// Lets the server have so many bytes more than it has; `nil`, as many as it likes.
+    func leaveRoom(_ bytes: Int?) async throws {
+        let memory = try #require(await server.answer("INFO", "memory")?.text)
+        let used = try #require(memory.firstMatch(of: /used_memory:(\d+)/).flatMap { Int($0.1) })
+        let answer = await server.answer("CONFIG", "SET", "maxmemory", bytes.map { String(used + $0) } ?? "0")
+        #expect(answer?.text == "OK")
+    }
+
     func end() async {
         for client in clients { await client.shutDown() }
         loops.shutDown()
@@ -159,10 +176,46 @@ struct RedisChangeLogTests {
         #expect(
             try await second.read { db in try db.rows(sums) { "\($0.int(0)) \($0.int(1)) \($0.string(2))" } } == pieces
         )
-        let keys = await fixture.server.answer("KEYS", "{things}:head:*")?.elements?.compactMap(\.text) ?? []
-        var lasting = 0
-        for key in keys where await fixture.server.answer("TTL", key)?.integer == -1 { lasting += 1 }
-        #expect(keys.count == 2 && lasting == 1)
+        let images = await fixture.images()
+        #expect(images.count == 2 && images.filter(\.isLasting).count == 1)
+        await fixture.end()
+    }
+
+    @Test("an image for which there is no room leaves nothing behind, and goes in when there is some")
+    func imageWithoutRoom() async throws {
+        let fixture = try await ReplicatedFixture()
+        let first = try await fixture.copy("1")
+        for number in 0..<5 {
+            let bytes = (0..<700_000).map { _ in UInt8.random(in: 0...255) }
+            try await first.write { db in try db.run("INSERT INTO piece VALUES (?, ?)", number, bytes) }
+        }
+        // For some of its pieces, and not for all.
+        try await fixture.leaveRoom(5 << 19)
+        await #expect(throws: ChangeLogError.self) { try await first.compact() }
+        #expect(await fixture.images().map(\.isLasting) == [true])
+        try await fixture.leaveRoom(nil)
+        try await first.compact()
+        #expect(await fixture.images().count == 2)
+        let second = try await fixture.copy("2")
+        #expect(try await second.read { db in try db.first("SELECT count(*) FROM piece") { $0.int(0) } } == 5)
+        await fixture.end()
+    }
+
+    @Test("an image that comes too late leaves nothing behind; what was published stays, whoever stores it again")
+    func imageTooLate() async throws {
+        let fixture = try await ReplicatedFixture()
+        try await add("one", to: try await fixture.copy("1"))
+        let log = fixture.makeLog()
+        let published = try #require(try log.latestImage())
+        for token in ["another", published.mark.token] {
+            let record = ChangeRecord(mark: ChangeMark(number: 1, token: token), kind: .replaced)
+            let isPublished = try [UInt8](repeating: 7, count: 3 << 20).withUnsafeBytes {
+                try log.publish($0, record, after: .beginning)
+            }
+            #expect(!isPublished)
+            #expect(await fixture.images().map(\.isLasting) == [true])
+            #expect(try log.latestImage()?.bytes == published.bytes)
+        }
         await fixture.end()
     }
 

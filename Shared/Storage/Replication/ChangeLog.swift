@@ -96,5 +96,9 @@ package protocol ChangeLog: AnyObject, Sendable {
     /// Stores an image and appends its record (`.replaced` or `.compacted`) right behind `mark`; forgets what is older.
     ///
     /// - Returns: As `append`.
-    func publish(_ image: [UInt8], _ record: ChangeRecord, after mark: ChangeMark) throws(ChangeLogError) -> Bool
+    func publish(
+        _ image: UnsafeRawBufferPointer,
+        _ record: ChangeRecord,
+        after mark: ChangeMark
+    ) throws(ChangeLogError) -> Bool
 }

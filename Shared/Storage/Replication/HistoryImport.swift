@@ -70,7 +70,7 @@ package actor HistoryImport {
         let image = source.isBehind ? try migrated(source.image, scratch) : source.image
         let record = ChangeRecord(mark: mark, kind: .replaced)
         do {
-            guard try log.publish(image, record, after: .beginning) else {
+            guard try image.withUnsafeBytes({ try log.publish($0, record, after: .beginning) }) else {
                 throw ImportRefusal("somebody else has begun the history meanwhile")
             }
         } catch ChangeLogError.outcomeUnknown(let reason) {

@@ -196,7 +196,7 @@ final class Replica {
             // Until the log has it the local copy is ahead of its mark.
             isSpoilt = true
             let record = makeRecord(.replaced)
-            if try log.publish(try connection.image(), record, after: mark) {
+            if try connection.withImage({ try log.publish($0, record, after: mark) }) {
                 try load()
                 return
             }
@@ -209,14 +209,15 @@ final class Replica {
     /// Puts an image in the place of all steps so far, unless another copy makes a step meanwhile.
     func compact() throws {
         try catchUp()
-        let image = try connection.image()
         let record = makeRecord(.compacted)
-        let bytesMax = max(Self.uncompactedBytesMax, 2 * image.count)
-        // If nothing comes of it, the next attempt waits for as many bytes again.
-        compactAt = uncompactedBytes + bytesMax
-        guard try log.publish(image, record, after: mark) else { return }
-        passed(record)
-        compactAt = bytesMax
+        try connection.withImage { image in
+            let bytesMax = max(Self.uncompactedBytesMax, 2 * image.count)
+            // If nothing comes of it, the next attempt waits for as many bytes again.
+            compactAt = uncompactedBytes + bytesMax
+            guard try log.publish(image, record, after: mark) else { return }
+            passed(record)
+            compactAt = bytesMax
+        }
     }
 
     private static func open(_ path: String, _ image: [UInt8]?, _ options: ConnectionOptions) throws -> Connection {
