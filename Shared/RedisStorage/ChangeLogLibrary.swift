@@ -26,11 +26,20 @@ extension RedisLibrary {
               return next
             end
 
-            redis.register_function('changelog_append_2', function(keys, args)
+            local function append(keys, args)
               if not is_last(keys[1], args[1], args[2]) then return 0 end
               add(keys[1], keys[2], args[1], args[3], args[4], args[5])
               return 1
-            end)
+            end
+
+            redis.register_function('changelog_append_2', append)
+
+            -- The same at maxmemory.
+            redis.register_function{
+              function_name = 'changelog_append_full_2',
+              flags = {'allow-oom'},
+              callback = append
+            }
 
             redis.register_function{
               function_name = 'changelog_read_2',

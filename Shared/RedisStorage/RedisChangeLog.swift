@@ -78,9 +78,13 @@ package final class RedisChangeLog: ChangeLog {
         return records
     }
 
-    package func append(_ record: ChangeRecord, after mark: ChangeMark) throws(ChangeLogError) -> Bool {
+    package func append(
+        _ record: ChangeRecord,
+        after mark: ChangeMark,
+        evenWhenFull: Bool
+    ) throws(ChangeLogError) -> Bool {
         try function(
-            "changelog_append_2",
+            evenWhenFull ? "changelog_append_full_2" : "changelog_append_2",
             [.key(head), .key(stream)],
             [
                 .text(String(mark.number)), .text(mark.token), .text(record.mark.token), .text(record.kind.rawValue),
@@ -179,6 +183,7 @@ package final class RedisChangeLog: ChangeLog {
         do throws(RedisError) {
             return try send(command)
         } catch {
+            if case .server(let answer) = error, answer.code == .outOfMemory { throw .full("\(answer)") }
             if error.mayHaveRun { throw .outcomeUnknown("\(error)") }
             throw error.isPassing ? .unavailable("\(error)") : .unusable("\(error)")
         }

@@ -134,13 +134,18 @@ package actor Database {
     ///
     /// With a log it runs again when another copy was first: it does nothing but read and write.
     ///
+    /// - Parameters:
+    ///   - evenWhenFull: Whether a log takes it also when it has no room for more: for what ends or removes something,
+    ///     of which there is only so much.
+    ///   - body: Reads and writes.
     /// - Throws: What `body` throws; `SQLiteError`, nothing being stored then; `StorageError.closed`, `.overloaded`;
     ///   with a log `ChangeLogError`, `StorageError.contended`.
     @discardableResult
     package nonisolated func write<Value: Sendable>(
+        evenWhenFull: Bool = false,
         _ body: @Sendable (Connection) throws -> Value
     ) async throws -> Value {
-        try await bounded { try await self.transact(body) }
+        try await bounded { try await self.transact(evenWhenFull, body) }
     }
 
     /// Runs `body` on one state of the file.
@@ -190,12 +195,15 @@ package actor Database {
 
     // MARK: - On the queue
 
-    private func transact<Value: Sendable>(_ body: @Sendable (Connection) throws -> Value) throws -> Value {
+    private func transact<Value: Sendable>(
+        _ evenWhenFull: Bool,
+        _ body: @Sendable (Connection) throws -> Value
+    ) throws -> Value {
         switch try open {
         case .file(let connection):
             return try connection.transaction(.immediate) { try body(connection) }
         case .replica(let replica):
-            let value = try replica.write(body)
+            let value = try replica.write(evenWhenFull: evenWhenFull, body)
             // What keeps the image from being made now is tried again later; the transaction is stored.
             if replica.isCompactionDue { try? replica.compact() }
             return value

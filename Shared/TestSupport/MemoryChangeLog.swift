@@ -20,6 +20,7 @@ package final class MemoryChangeLog: ChangeLog {
         var delayed: [(record: ChangeRecord, after: ChangeMark)] = []
         var fate: @Sendable (ChangeRecord) -> Fate = { _ in .done }
         var isAway = false
+        var isFull = false
         var publishes = 0
         var reads = 0
         var onRead: @Sendable () -> Void = {}
@@ -46,6 +47,12 @@ package final class MemoryChangeLog: ChangeLog {
     package var isAway: Bool {
         get { state.withLock { $0.isAway } }
         set { state.withLock { $0.isAway = newValue } }
+    }
+
+    /// Whether it takes only what is appended even then.
+    package var isFull: Bool {
+        get { state.withLock { $0.isFull } }
+        set { state.withLock { $0.isFull = newValue } }
     }
 
     /// Records there are; those before the last image are kept, as many as `keptMax`.
@@ -98,8 +105,13 @@ package final class MemoryChangeLog: ChangeLog {
         return Array(state.records[(index + 1)...].prefix(3))
     }
 
-    package func append(_ record: ChangeRecord, after mark: ChangeMark) throws(ChangeLogError) -> Bool {
+    package func append(
+        _ record: ChangeRecord,
+        after mark: ChangeMark,
+        evenWhenFull: Bool
+    ) throws(ChangeLogError) -> Bool {
         try reach()
+        if isFull, !evenWhenFull { throw .full("full") }
         let answer: Result<Bool, ChangeLogError> = state.withLock { state in
             func add() -> Bool {
                 guard Self.last(state) == mark else { return false }
@@ -126,6 +138,7 @@ package final class MemoryChangeLog: ChangeLog {
         after mark: ChangeMark
     ) throws(ChangeLogError) -> Bool {
         try reach()
+        if isFull { throw .full("full") }
         let image = Array(image)
         return state.withLock { state in
             guard Self.last(state) == mark else { return false }

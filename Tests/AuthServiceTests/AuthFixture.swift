@@ -3,6 +3,7 @@ import Crypto
 import Foundation
 import HTTP
 import ServiceKit
+import Storage
 import Synchronization
 import TestSupport
 
@@ -42,12 +43,23 @@ struct AuthFixture {
         guestLimits: GuestLogin.Limits = GuestLogin.Limits(),
         exchangeSecret: [UInt8]? = AuthFixture.exchangeSecret,
         hasher: PasswordHasher? = nil,
-        log: Log = AuthFixture.log
+        log: Log = AuthFixture.log,
+        history: (any ChangeLog)? = nil
     ) async throws {
         directory = try TemporaryDirectory()
         let clock = ManualClock()
         self.clock = clock
-        let store = try await SQLiteAuthStore.open(directory: directory.path)
+        let store =
+            if let history {
+                SQLiteAuthStore(
+                    try await Database.openCopy(
+                        in: directory.path,
+                        name: "auth",
+                        migrations: AuthSchema.migrations,
+                        log: history
+                    )
+                )
+            } else { try await SQLiteAuthStore.open(directory: directory.path) }
         self.store = store
         let hasher = try hasher ?? PasswordHasher(cost: 1)
         self.hasher = hasher

@@ -80,4 +80,31 @@ struct FullDiskTests {
         #expect(!nowhere.isFilled)
     }
 
+    @Test("with a Redis without room uploads are 507 and leave nothing, those in parts stay, and files are deleted")
+    func fullRedis() async throws {
+        let redis = try await RedisHistory()
+        let fixture = try await FilesFixture(log: redis.log)
+        let kept = try await fixture.stored(noise(100))
+        let deleted = try await fixture.stored(noise(200))
+        let bytes = noise(5000)
+        let path = try await fixture.begun(bytes.count)
+        #expect(await fixture.patch(path, at: 0, bytes.prefix(2000)).status == .noContent)
+        try await redis.server.leaveRoom(0)
+
+        #expect(await fixture.upload(jpeg).status.code == 507)
+        #expect(await fixture.create(["Upload-Length": "10"]).status.code == 507)
+        #expect(await fixture.patch(path, at: 2000, bytes.dropFirst(2000)).status.code == 507)
+        #expect(await fixture.send(.delete, "/api/files/\(deleted.fileID)").status == .noContent)
+        #expect(await fixture.send(.get, "/api/files/\(deleted.fileID)").status.code == 404)
+        #expect(try fixture.filesOnDisk().blobs == [Hex.encode(SHA256.hash(noise(100)))])
+        #expect(await fixture.send(.get, "/api/files/\(kept.fileID)").status == .ok)
+
+        try await redis.server.leaveRoom(nil)
+        // Its bytes were taken, and only that they are a file could not be stored.
+        #expect(await fixture.offset(path) == "5000")
+        #expect(try await fixture.file(path).status == .ok)
+        #expect(try fixture.filesOnDisk().blobs.contains(Hex.encode(SHA256.hash(bytes))))
+        await fixture.database.close()
+        await redis.end()
+    }
 }

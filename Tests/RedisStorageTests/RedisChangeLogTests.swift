@@ -55,14 +55,6 @@ private final class ReplicatedFixture {
         return images
     }
 
-    /// Lets the server have so many bytes more than it has; `nil`, as many as it likes.
-    func leaveRoom(_ bytes: Int?) async throws {
-        let memory = try #require(await server.answer("INFO", "memory")?.text)
-        let used = try #require(memory.firstMatch(of: /used_memory:(\d+)/).flatMap { Int($0.1) })
-        let answer = await server.answer("CONFIG", "SET", "maxmemory", bytes.map { String(used + $0) } ?? "0")
-        #expect(answer?.text == "OK")
-    }
-
     func end() async {
         for client in clients { await client.shutDown() }
         loops.shutDown()
@@ -82,6 +74,10 @@ private final class Outcomes: Sendable {
     var all: All { state.withLock { $0 } }
 
     func change<Result: Sendable>(_ body: (inout sending All) -> sending Result) { _ = state.withLock(body) }
+}
+
+extension ChangeLogError {
+    fileprivate var isForWantOfRoom: Bool { if case .full = self { true } else { false } }
 }
 
 @Suite("Databases replicated through Redis")
@@ -181,6 +177,30 @@ struct RedisChangeLogTests {
         await fixture.end()
     }
 
+    @Test("without room what is to grow is refused as a whole, and what is to shrink is stored")
+    func withoutRoom() async throws {
+        let fixture = try await ReplicatedFixture()
+        let (first, second) = (try await fixture.copy("1"), try await fixture.copy("2"))
+        try await add("one", to: first)
+        try await fixture.server.leaveRoom(0)
+        for copy in [first, second] {
+            let error = await #expect(throws: ChangeLogError.self) { try await add("two", to: copy) }
+            #expect(error?.isForWantOfRoom == true && error?.problem.status == 507)
+        }
+        #expect(try await count(first) == 1)
+        try await second.write(evenWhenFull: true) { db in
+            try db.run("DELETE FROM event")
+            try db.run("UPDATE counter SET value = 0")
+        }
+        #expect(try await count(first) == 0)
+        // It was never in doubt whether something was done: nothing had to take its place.
+        #expect(await fixture.server.answer("XLEN", "{things}:changes")?.integer == 3)
+        try await fixture.server.leaveRoom(nil)
+        try await add("three", to: first)
+        #expect(try await count(second) == 1)
+        await fixture.end()
+    }
+
     @Test("an image for which there is no room leaves nothing behind, and goes in when there is some")
     func imageWithoutRoom() async throws {
         let fixture = try await ReplicatedFixture()
@@ -190,10 +210,11 @@ struct RedisChangeLogTests {
             try await first.write { db in try db.run("INSERT INTO piece VALUES (?, ?)", number, bytes) }
         }
         // For some of its pieces, and not for all.
-        try await fixture.leaveRoom(5 << 19)
-        await #expect(throws: ChangeLogError.self) { try await first.compact() }
+        try await fixture.server.leaveRoom(5 << 19)
+        let error = await #expect(throws: ChangeLogError.self) { try await first.compact() }
+        #expect(error?.isForWantOfRoom == true)
         #expect(await fixture.images().map(\.isLasting) == [true])
-        try await fixture.leaveRoom(nil)
+        try await fixture.server.leaveRoom(nil)
         try await first.compact()
         #expect(await fixture.images().count == 2)
         let second = try await fixture.copy("2")

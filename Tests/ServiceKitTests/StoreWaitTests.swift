@@ -32,7 +32,7 @@ struct StoreWaitTests {
         "what passes by itself is waited for, and nothing else",
         arguments: [
             (ChangeLogError.unavailable(""), true), (ChangeLogError.outcomeUnknown(""), true),
-            (ChangeLogError.unusable(""), false), (RedisError.unavailable(""), true),
+            (ChangeLogError.full(""), true), (ChangeLogError.unusable(""), false), (RedisError.unavailable(""), true),
             (RedisError.connectionLost(mayHaveRun: true), true), (RedisError.timedOut(mayHaveRun: true), true),
             (RedisError.server(RedisServerError(.loading, "")), true),
             (RedisError.server(RedisServerError(.busy, "")), true),

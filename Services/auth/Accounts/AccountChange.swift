@@ -9,6 +9,9 @@ struct AccountChange: Sendable, Equatable {
     /// `.some(nil)`: the stack's default again.
     var capacity: Int??
 
+    /// Whether it disables, or takes administration away: that is done also in a store that has no room.
+    var takesRights: Bool { isDisabled == true || isAdmin == false }
+
     /// The account as the change makes it.
     ///
     /// Who becomes a customer loses what only agents have.

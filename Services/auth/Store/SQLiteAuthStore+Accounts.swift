@@ -36,7 +36,7 @@ extension SQLiteAuthStore {
         by actor: Actor,
         now: Timestamp
     ) async throws -> (account: Account, audit: AuditEntry?)? {
-        try await database.write { db in
+        try await database.write(evenWhenFull: change.takesRights) { db in
             guard let before = try db.account(userID) else { return nil }
             let after = try change.applied(to: before)
             let names = after.differences(from: before)
@@ -60,7 +60,7 @@ extension SQLiteAuthStore {
     }
 
     func deleteAccount(_ userID: String, audit: AuditEntry) async throws -> Bool {
-        try await database.write { db in
+        try await database.write(evenWhenFull: true) { db in
             guard let account = try db.account(userID) else { return false }
             if account.isWorkingAdministrator { try db.requireAdministrator(besides: userID) }
             try db.endSessions(of: userID, audit.at)
@@ -102,7 +102,7 @@ extension SQLiteAuthStore {
         sparing spared: SessionHash?,
         audit: AuditEntry
     ) async throws -> Bool {
-        try await database.write { db in
+        try await database.write(evenWhenFull: true) { db in
             let changed = try db.run(
                 """
                 UPDATE account SET password_hash = ?1, revision = revision + 1

@@ -107,7 +107,7 @@ extension SQLiteAuthStore {
     }
 
     func endSession(_ hash: SessionHash, by actor: Actor, now: Timestamp) async throws -> AuditEntry? {
-        try await database.write { db in
+        try await database.write(evenWhenFull: true) { db in
             let userID = try db.first("SELECT user_id FROM session WHERE hash = ?", hash.bytes) { $0.string(0) }
             guard let userID else { return nil }
             try db.endChain(hash, of: userID, now)
@@ -120,7 +120,7 @@ extension SQLiteAuthStore {
     }
 
     func endSession(handle: String, of userID: String, audit: AuditEntry) async throws -> Bool {
-        try await database.write { db in
+        try await database.write(evenWhenFull: true) { db in
             let hash = try db.first(
                 "SELECT hash FROM session WHERE user_id = ? AND substr(hash, 1, ?) = ? AND expires_at > ?",
                 userID,
@@ -136,7 +136,7 @@ extension SQLiteAuthStore {
     }
 
     func endSessions(of userID: String, sparing spared: SessionHash?, audit: AuditEntry) async throws -> Int {
-        try await database.write { db in
+        try await database.write(evenWhenFull: true) { db in
             let count = try db.endSessions(of: userID, sparing: spared, audit.at)
             if count > 0 { try db.insert(audit) }
             return count

@@ -116,12 +116,20 @@ struct SQLiteFileIndex: FileIndex {
     }
 
     /// Makes a change that gives room back, with what is kept for it when there is none.
+    ///
+    /// A change log takes it without room as well.
     @discardableResult
     func release<Value: Sendable>(_ body: @Sendable (Connection) throws -> Value) async throws -> Value {
         await fillReserve()
-        do { return try await database.write(body) } catch let error as SQLiteError where error.isFull {
+        do {
+            return try await database.write(evenWhenFull: true, body)
+        } catch let error as SQLiteError where error.isFull {
             try await makeRoom()
-            return try await add(body)
+            do {
+                return try await database.write(evenWhenFull: true, body)
+            } catch let error as SQLiteError where error.isFull {
+                throw FilesError.storageFull
+            }
         }
     }
 

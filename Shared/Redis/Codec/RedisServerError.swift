@@ -67,8 +67,11 @@ package struct RedisServerError: Error, Sendable, Hashable, CustomStringConverti
     }
 
     /// Whether it is given before a command, or any part of a function, runs.
+    ///
+    /// `OOM` is: whether there is room is looked at once, before a function begins.
     var isBeforeRunning: Bool {
-        isPassing || isFunctionMissing || [.moved, .ask, .crossSlot, .noAuthentication].contains(code)
+        isPassing || isFunctionMissing
+            || [.moved, .ask, .crossSlot, .noAuthentication, .outOfMemory].contains(code)
     }
 
     /// Whether a function was called that the server does not have; nothing has run then.

@@ -48,6 +48,8 @@ package struct ChangeRecord: Sendable, Equatable {
 package enum ChangeLogError: Error, Sendable, Equatable, CustomStringConvertible {
     /// It cannot be reached, or is not ready yet; what was asked was not done.
     case unavailable(String)
+    /// It has no room for what is to be added; nothing was done.
+    case full(String)
     /// It answers, and asking again does not help: it refuses us, or what it has is no history. Nothing was done.
     case unusable(String)
     /// The connection was lost, or time ran out, after the request was sent: it may have been done, or be done yet.
@@ -56,6 +58,7 @@ package enum ChangeLogError: Error, Sendable, Equatable, CustomStringConvertible
     package var description: String {
         switch self {
         case .unavailable(let reason): "the change log cannot be reached: \(reason)"
+        case .full(let reason): "the change log is full: \(reason)"
         case .unusable(let reason): "the change log cannot be used: \(reason)"
         case .outcomeUnknown(let reason): "the change log has not answered: \(reason)"
         }
@@ -69,6 +72,7 @@ extension ChangeLogError: ProblemConvertible {
     package var problem: Problem {
         switch self {
         case .unavailable, .unusable: .unavailable("the store cannot be reached")
+        case .full: Problem(507, .storageFull, "the store is full; nothing was saved")
         case .outcomeUnknown: .unavailable("the store has not answered; what was asked may have been done")
         }
     }
@@ -90,8 +94,13 @@ package protocol ChangeLog: AnyObject, Sendable {
 
     /// Appends a record right behind `mark`, durably.
     ///
+    /// - Parameter evenWhenFull: Whether it is appended also where there is no room for more (`.full`).
     /// - Returns: False, and nothing is appended, when `mark` is not the last place.
-    func append(_ record: ChangeRecord, after mark: ChangeMark) throws(ChangeLogError) -> Bool
+    func append(
+        _ record: ChangeRecord,
+        after mark: ChangeMark,
+        evenWhenFull: Bool
+    ) throws(ChangeLogError) -> Bool
 
     /// Stores an image and appends its record (`.replaced` or `.compacted`) right behind `mark`; forgets what is older.
     ///

@@ -56,17 +56,19 @@ final class Replica {
     ///
     /// It is not asked first whether the local copy is up to date: the log refuses a step of one that is not.
     ///
-    /// - Parameter body: Runs again when another copy's step comes first.
+    /// - Parameters:
+    ///   - evenWhenFull: Whether the log takes the step also when it has no room for more.
+    ///   - body: Runs again when another copy's step comes first.
     /// - Throws: What `body` throws; `SQLiteError`, `ChangeLogError`; `StorageError.contended` when others were always
     ///   first. Only after `ChangeLogError.outcomeUnknown` may the changes have been made, or be made yet.
-    func write<Value>(_ body: (Connection) throws -> Value) throws -> Value {
+    func write<Value>(evenWhenFull: Bool = false, _ body: (Connection) throws -> Value) throws -> Value {
         for _ in 0..<Self.attemptsMax {
             if isSpoilt { try load() }
             var step: ChangeRecord?
             do {
                 let value = try connection.transaction { changes in
                     let record = makeRecord(.changes, changes)
-                    guard try append(record) else { throw Overtaken() }
+                    guard try append(record, evenWhenFull) else { throw Overtaken() }
                     step = record
                 } _: {
                     try body(connection)
@@ -150,15 +152,15 @@ final class Replica {
     ///
     /// When its outcome is not known, another record is sent for the same place: either that one gets it, and the step
     /// cannot any more, or the place is taken and shows by whom.
-    private func append(_ record: ChangeRecord) throws -> Bool {
+    private func append(_ record: ChangeRecord, _ evenWhenFull: Bool) throws -> Bool {
         let reason: String
         do {
-            return try log.append(record, after: mark)
+            return try log.append(record, after: mark, evenWhenFull: evenWhenFull)
         } catch .outcomeUnknown(let text) {
             reason = text
         }
         do {
-            if try log.append(makeRecord(.fence), after: mark) { return false }
+            if try log.append(makeRecord(.fence), after: mark, evenWhenFull: true) { return false }
             if let records = try log.records(after: mark) { return records.first?.mark == record.mark }
         } catch {
             // It stays unknown.
