@@ -14,6 +14,7 @@ struct FilesConfig: Sendable {
     let sharing: BlobStore.Sharing
     let diskThreads: Int
     let limits: UploadLimits
+    let uploadsPerNetworkMax: Int
     let uploadsMax: Int
     /// What signs URLs; `nil`: the key in the directory of the blobs.
     let urlSecret: String?
@@ -30,10 +31,21 @@ struct FilesConfig: Sendable {
             ? settings[SettingsCatalogue.filesDirectory] : dataDirectory + "/files"
         diskThreads = settings[SettingsCatalogue.filesDiskThreads]
         limits = UploadLimits(settings)
+        uploadsPerNetworkMax = settings[SettingsCatalogue.filesUploadsPerNetworkMax]
         uploadsMax = settings[SettingsCatalogue.filesUploadsMax]
         urlSecret = settings[SettingsCatalogue.filesURLSecret]
         urlLifetimeSeconds = settings[SettingsCatalogue.filesURLLifetime].components.seconds
     }
+
+    /// The uploads that go on at once.
+    func makeUploadSlots() -> UploadSlots {
+        UploadSlots(
+            perUserMax: limits.uploadsPerUserMax,
+            perNetworkMax: uploadsPerNetworkMax,
+            totalMax: uploadsMax
+        )
+    }
+
     /// What signs URLs: the secret, or the key in the directory of the blobs, made when it is missing.
     ///
     /// - Throws: `FilesError`.

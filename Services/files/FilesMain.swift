@@ -29,7 +29,7 @@ enum FilesMain {
             )
             let index = SQLiteFileIndex(database)
             let files = FileStore(index: index, blobs: blobs, limits: config.limits, log: process.log)
-            let slots = UploadSlots(perUserMax: config.limits.uploadsPerUserMax, totalMax: config.uploadsMax)
+            let slots = config.makeUploadSlots()
             let uploads = PartialUploads(files, index: index, slots: slots, log: process.log)
             await index.fillReserve()
             let collector = FileCollector(files, log: process.log, metrics: process.metrics)
@@ -44,7 +44,12 @@ enum FilesMain {
             let sessions = process.makeSessionVerifier()
             let authenticate: Authenticate = { request in
                 let session = try await sessions.require(request)
-                return Caller(userID: session.userID, userType: session.userType, isAdmin: session.isAdmin)
+                return Caller(
+                    userID: session.userID,
+                    userType: session.userType,
+                    isAdmin: session.isAdmin,
+                    network: ClientNetwork.key(of: request.remoteAddress)
+                )
             }
             process.metrics.read("files_uploads_in_progress", help: "Uploads being received.") {
                 Double(slots.inProgress)

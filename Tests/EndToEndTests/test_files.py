@@ -3,11 +3,14 @@
 The forms are made by curl and by this module, byte by byte; the images by Pillow.
 """
 
+import base64
 import hashlib
 import itertools
 import json
 import os
+import re
 import secrets
+import socket
 
 import pytest
 from PIL import Image
@@ -314,3 +317,27 @@ def test_names_that_are_not_safe_are_refused(stack, session, name):
         answer = send_file(stack, session, b"x", name)
         assert answer.status in (400, 422), answer
         assert json.loads(answer.body)["code"] in ("invalid_field", "malformed_multipart")
+
+
+def test_one_address_does_not_take_all_uploads():
+    with stack_with({"files.uploads_per_network_max": 1}) as stack:
+        first, second = (one["session_id"] for one in stack.sessions(2, 0)[0])
+        content, port = b"hello", stack.ports["files"]
+
+        def begun():
+            metrics = request(port, "GET", "/metrics").body.decode()
+            return re.search(r"^files_uploads_in_progress 1(\.0)?$", metrics, re.MULTILINE)
+
+        with socket.create_connection(("127.0.0.1", stack.port)) as held:
+            head = f"POST {UPLOAD} HTTP/1.1\r\nHost: localhost\r\nX-Session-Id: {first}\r\n"
+            held.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 900000\r\n\r\n{{".encode())
+            until(begun, "the first upload has begun")
+            refused = send_base64(stack, second, content)
+            assert_problem(refused, 429, "too_many_requests")
+            assert refused.header("Retry-After") == "1"
+            document = {"file_name": "a.txt", "file_type": "", "file_data": base64.b64encode(content).decode()}
+            elsewhere = request(
+                port, "POST", UPLOAD, json=document, session=second, headers={"X-Forwarded-For": "192.0.2.7"}
+            )
+            assert elsewhere.status == 201, elsewhere
+        until(lambda: send_base64(stack, second, content).status == 201, "the address has a slot again")

@@ -28,6 +28,7 @@ struct FilesFixture {
         base64BytesMax: Int = 1 << 20,
         fileBytesMax: Int = 64 << 20,
         perUserMax: Int = 4,
+        perNetworkMax: Int = .max,
         totalMax: Int = 8,
         clock: FilesClock = FilesClock(),
         in directory: TemporaryDirectory? = nil,
@@ -45,13 +46,14 @@ struct FilesFixture {
         adjust(&limits)
         let index = SQLiteFileIndex(database)
         store = FileStore(index: index, blobs: blobs, limits: limits, log: log)
-        let slots = UploadSlots(perUserMax: perUserMax, totalMax: totalMax)
+        let slots = UploadSlots(perUserMax: perUserMax, perNetworkMax: perNetworkMax, totalMax: totalMax)
         uploads = PartialUploads(store, index: index, slots: slots, clock: clock, log: log)
         let authenticate: Authenticate = { request in
             let known = [Self.customer, Self.otherCustomer, Self.agent, Self.admin]
-            guard let caller = known.first(where: { $0.userID == request.headers["X-Session-Id"] }) else {
+            guard var caller = known.first(where: { $0.userID == request.headers["X-Session-Id"] }) else {
                 throw Problem.unauthenticated("no session")
             }
+            caller.network = ClientNetwork.key(of: request.remoteAddress)
             return caller
         }
         var router = Router()
@@ -87,13 +89,13 @@ struct FilesFixture {
         _ target: String,
         as caller: Caller? = customer,
         headers: Headers = [:],
-        body: RequestBody = .empty
+        body: RequestBody = .empty,
+        from address: String = "192.0.2.1"
     ) async -> Response {
         var headers = headers
         if let caller { headers["X-Session-Id"] = caller.userID }
-        return await router.respond(
-            to: Request(head: RequestHead(method: method, target: target, headers: headers), body: body)
-        )
+        let head = RequestHead(method: method, target: target, headers: headers)
+        return await router.respond(to: Request(head: head, body: body, remoteAddress: address))
     }
 
     func upload(

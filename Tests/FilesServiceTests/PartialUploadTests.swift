@@ -101,7 +101,7 @@ struct PartialUploadTests {
             let uploads = PartialUploads(
                 fixture.store,
                 index: CrashingIndex(base: fixture.uploads.index),
-                slots: UploadSlots(perUserMax: 1, totalMax: 1),
+                slots: UploadSlots(perUserMax: 1, perNetworkMax: 1, totalMax: 1),
                 log: fixture.store.log
             )
             let part = PartialUploads.Part(

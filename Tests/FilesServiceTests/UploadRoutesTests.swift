@@ -166,6 +166,42 @@ struct UploadRoutesTests {
         #expect(await fixture.upload(jpeg).status == .created)
     }
 
+    @Test("limits the uploads from one network, whoever its users are, in whatever way they upload")
+    func networkSlots() async throws {
+        let fixture = try await FilesFixture(perNetworkMax: 1)
+        let held = HeldBody()
+        @Sendable func upload(_ body: RequestBody, as caller: Caller, from address: String) async -> Response {
+            let type: Headers = ["Content-Type": "application/json"]
+            return await fixture.send(
+                .post,
+                "/api/files/upload",
+                as: caller,
+                headers: type,
+                body: body,
+                from: address
+            )
+        }
+        func small() -> RequestBody {
+            RequestBody(Array(#"{"file_name":"a","file_type":"text/plain","file_data":"aGVsbG8K"}"#.utf8))
+        }
+        let path = try await fixture.begun(5)
+        let part: Headers = [
+            "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream", "Tus-Resumable": "1.0.0",
+        ]
+        async let first = upload(RequestBody(held, announcedLength: nil), as: FilesFixture.agent, from: "2001:db8::1")
+        for await _ in held.started { break }
+        let refused = await upload(small(), as: FilesFixture.customer, from: "2001:db8::2")
+        #expect(refused.status == 429 && refused.headers["Retry-After"] == "1")
+        for (address, status) in [("2001:db8::3", 429), ("2001:db8:0:1::3", 204)] {
+            let body = RequestBody(Array("hello".utf8))
+            #expect(await fixture.send(.patch, path, headers: part, body: body, from: address).status.code == status)
+        }
+        #expect(await upload(small(), as: FilesFixture.customer, from: "192.0.2.2").status == .created)
+        held.continuation.finish()
+        #expect(await first.status == 400)
+        #expect(await upload(small(), as: FilesFixture.customer, from: "2001:db8::2").status == .created)
+    }
+
     @Test("uploads and deletions of the same content at once leave the blob as long as a record", arguments: [0, 1])
     func concurrent(_ keptCount: Int) async throws {
         let fixture = try await FilesFixture(perUserMax: 100, totalMax: 100)

@@ -248,7 +248,7 @@ struct PartialUploads: Sendable {
         }
         let offset = try await file.open(verifiedLength: upload.verifiedLength)
         try Self.check(part, offset: offset, length: upload.length)
-        return try await slots.with(caller.userID) { try await receive(part, of: upload, into: file, lease) }
+        return try await slots.with(caller) { try await receive(part, of: upload, into: file, lease) }
     }
 
     private func receive(

@@ -25,7 +25,7 @@ struct UploadRoutes: RouteGroup {
     @Sendable private func upload(_ request: Request) async throws -> Response {
         let caller = try await authenticate(request)
         let decoder = try decoder(for: request)
-        let record = try await slots.with(caller.userID) { try await store(request.body, decoder, of: caller) }
+        let record = try await slots.with(caller) { try await store(request.body, decoder, of: caller) }
         FileStore.logUpload(record, request, log)
         var response = try Response.json(record.document, status: .created)
         response.headers["Location"] = record.document.url

@@ -3,8 +3,8 @@ extension SettingsCatalogue {
     static let files: [any SettingDeclaration] = [
         filesListen, filesURL, filesDirectory, filesBase64BytesMax, filesFileBytesMax, filesImageBytesMax,
         filesVideoBytesMax, filesVoiceBytesMax, filesUserBytesMax, filesUserFilesMax, filesUploadsPerUserMax,
-        filesUploadsMax, filesTusUploadsPerUserMax, filesUploadExpiry, filesDiskThreads, filesURLSecret,
-        filesURLLifetime,
+        filesUploadsPerNetworkMax, filesUploadsMax, filesTusUploadsPerUserMax, filesUploadExpiry, filesDiskThreads,
+        filesURLSecret, filesURLLifetime,
     ]
 
     package static let filesListen = Setting.address(
@@ -73,6 +73,13 @@ extension SettingsCatalogue {
         default: 8,
         in: 1...1000,
         "a user's uploads at once; more are answered 429"
+    )
+
+    package static let filesUploadsPerNetworkMax = Setting.integer(
+        "files.uploads_per_network_max",
+        default: 64,
+        in: 1...100_000,
+        "uploads at once from one client address (of IPv6 its /64); more are answered 429"
     )
 
     package static let filesUploadsMax = Setting.integer(
