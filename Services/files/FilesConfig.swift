@@ -13,6 +13,7 @@ struct FilesConfig: Sendable {
     /// Whether other instances have the directory too.
     let sharing: BlobStore.Sharing
     let diskThreads: Int
+    let freeBytesMin: Int
     let limits: UploadLimits
     let uploadsPerNetworkMax: Int
     let uploadsMax: Int
@@ -30,6 +31,7 @@ struct FilesConfig: Sendable {
             settings.isGiven(SettingsCatalogue.filesDirectory)
             ? settings[SettingsCatalogue.filesDirectory] : dataDirectory + "/files"
         diskThreads = settings[SettingsCatalogue.filesDiskThreads]
+        freeBytesMin = settings[SettingsCatalogue.filesFreeBytesMin]
         limits = UploadLimits(settings)
         uploadsPerNetworkMax = settings[SettingsCatalogue.filesUploadsPerNetworkMax]
         uploadsMax = settings[SettingsCatalogue.filesUploadsMax]

@@ -18,7 +18,8 @@ enum FilesMain {
             let blobs = try BlobStore(
                 directory: config.directory,
                 threads: config.diskThreads,
-                sharing: config.sharing
+                sharing: config.sharing,
+                freeBytesMin: config.freeBytesMin
             )
             let database = try await process.openDatabase(
                 SQLiteFileIndex.databaseName,

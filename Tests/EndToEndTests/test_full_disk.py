@@ -57,7 +57,11 @@ class FilesOnDisk:
 
     def __init__(self, disk, has_blobs, has_database):
         self.disk = disk
-        self.stack = Stack({"files.directory": str(disk.path / "files")} if has_blobs else {}, demo_users=False)
+        # All of it may be used: it is smaller than what is left free of others.
+        settings = {"files.free_bytes_min": 0}
+        if has_blobs:
+            settings["files.directory"] = str(disk.path / "files")
+        self.stack = Stack(settings, demo_users=False)
         data = self.stack.directory / "data"
         if has_database:
             environment = {**self.stack.environment, "STORE": f"sqlite:{disk.path}/db"}
@@ -192,6 +196,24 @@ def test_a_disk_that_fills_up_meanwhile_is_507_and_leaves_nothing(blobs, way):
     for document in (again, whole):
         assert blobs.delete(document["file_id"]).status == 204
     assert blobs.look == ([], [])
+
+
+def test_what_is_to_be_left_free_is_left(tmp_path):
+    with small_disk(tmp_path / "small") as disk, FilesOnDisk(disk, True, has_database=False) as files:
+        files.stack.files.stop()
+        files.stack.files.environment["FILES_FREE_BYTES_MIN"] = str(4 * MIB)
+        files.stack.files.start()
+        kept = stored(files.send(os.urandom(MIB)))
+        for send in (send_file, send_base64):
+            assert_problem(send(files.stack, files.session, os.urandom(5 * MIB)), 507, "storage_full")
+        assert_problem(files.tus("POST", Upload_Length=str(4 * MIB)), 507, "storage_full")
+        assert files.look[0] == [kept["file_id"]]
+        with open(disk.filler, "wb") as filler:
+            filler.write(bytes(4 * MIB))
+        assert_problem(files.send(b"x"), 507, "storage_full")
+        assert files.delete(kept["file_id"]).status == 204
+        disk.empty()
+        assert files.delete(stored(files.send(b"x"))["file_id"]).status == 204
 
 
 def test_files_larger_than_the_disk_are_507(blobs):

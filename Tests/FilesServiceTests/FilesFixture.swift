@@ -33,13 +33,19 @@ struct FilesFixture {
         clock: FilesClock = FilesClock(),
         in directory: TemporaryDirectory? = nil,
         sharing: BlobStore.Sharing = .exclusive,
+        freeBytesMin: Int = 0,
         log changes: (any ChangeLog)? = nil,
         limits adjust: (inout UploadLimits) -> Void = { _ in }
     ) async throws {
         self.directory = try directory ?? TemporaryDirectory()
         let log = Log(service: "files", level: .error)
         database = try await Self.open(self.directory, changes)
-        let blobs = try BlobStore(directory: self.directory.file("store"), threads: 2, sharing: sharing)
+        let blobs = try BlobStore(
+            directory: self.directory.file("store"),
+            threads: 2,
+            sharing: sharing,
+            freeBytesMin: freeBytesMin
+        )
         var limits = UploadLimits(try .development())
         limits.base64BytesMax = base64BytesMax
         limits.fileBytesMax = fileBytesMax

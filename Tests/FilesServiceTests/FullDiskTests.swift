@@ -80,6 +80,27 @@ struct FullDiskTests {
         #expect(!nowhere.isFilled)
     }
 
+    @Test("a disk with less free than is to be left takes no bytes, in whatever way they come, and deletions")
+    func roomKept() async throws {
+        let directory = try TemporaryDirectory()
+        var (path, stored) = ("", "")
+        do {
+            let fixture = try await FilesFixture(in: directory)
+            stored = try await fixture.stored(noise(100)).fileID
+            path = try await fixture.begun(100_000)
+            await fixture.database.close()
+        }
+        let fixture = try await FilesFixture(in: directory, freeBytesMin: 1 << 60)
+        #expect(await fixture.upload(jpeg).status.code == 507)
+        #expect(await fixture.create(["Upload-Length": "10"]).status.code == 507)
+        #expect(await fixture.patch(path, at: 0, noise(100)).status.code == 507)
+        #expect(await fixture.tus(.head, path).status.code == 404)
+        #expect(await fixture.send(.delete, "/api/files/\(stored)").status == .noContent)
+        let disk = try fixture.filesOnDisk()
+        #expect(disk.blobs.isEmpty && disk.temporary.isEmpty)
+        #expect(try fixture.partialFilesOnDisk().isEmpty)
+    }
+
     @Test("with a Redis without room uploads are 507 and leave nothing, those in parts stay, and files are deleted")
     func fullRedis() async throws {
         let redis = try await RedisHistory()

@@ -286,7 +286,7 @@ struct PartialUploadTests {
     @Test("to ask for the offset brings nothing to the disk, and takes nothing from below who writes")
     func offsetMeanwhile() async throws {
         // Where fsync fails.
-        let file = PartialFile(path: "/dev/null", executor: QueueExecutor(label: "offset"))
+        let file = PartialFile(path: "/dev/null", freeBytesMin: 0, executor: QueueExecutor(label: "offset"))
         #expect(try await file.hold())
         #expect(try await file.open(verifiedLength: nil) == 0)
         try await file.append(noise(10))

@@ -33,6 +33,8 @@ final class BlobStore: Sendable {
     /// Where it lies.
     let directory: String
     let sharing: Sharing
+    /// What uploads leave free on the disk, in bytes.
+    let freeBytesMin: Int
     /// Begins the names of this instance's temporary files.
     let instance = SecureRandom.token(bytes: 8)
     private let lock: FileLock
@@ -48,10 +50,12 @@ final class BlobStore: Sendable {
     ///   - directory: Its directory, on one file system.
     ///   - threads: How many threads wait for the disk.
     ///   - sharing: Who else may work on it.
+    ///   - freeBytesMin: What uploads leave free on the disk, in bytes.
     /// - Throws: `FilesError`, or `StorageError` if another process has the directory.
-    init(directory: String, threads: Int, sharing: Sharing = .exclusive) throws {
+    init(directory: String, threads: Int, sharing: Sharing = .exclusive, freeBytesMin: Int = 0) throws {
         self.directory = directory
         self.sharing = sharing
+        self.freeBytesMin = freeBytesMin
         try Self.makeDirectories(directory)
         lock = try FileLock(
             protecting: directory + "/blobs",
@@ -72,6 +76,7 @@ final class BlobStore: Sendable {
         let index = nextIndex()
         return BlobWriter(
             temporaryPath: makeTemporaryPath(),
+            freeBytesMin: freeBytesMin,
             executor: executors[index]
         )
     }

@@ -23,6 +23,7 @@ actor BlobWriter {
     private let executor: QueueExecutor
     /// The temporary file.
     nonisolated let path: String
+    private var room: RoomKept
     private var descriptor: Int32?
     private var hasFile = false
     private var hasher = SHA256()
@@ -33,9 +34,11 @@ actor BlobWriter {
 
     /// - Parameters:
     ///   - temporaryPath: A name that nobody else uses, on the blobs' file system.
+    ///   - freeBytesMin: What is left free on the disk, in bytes.
     ///   - executor: The disk thread.
-    init(temporaryPath: String, executor: QueueExecutor) {
+    init(temporaryPath: String, freeBytesMin: Int, executor: QueueExecutor) {
         path = temporaryPath
+        room = RoomKept(freeBytesMin)
         self.executor = executor
     }
 
@@ -50,6 +53,7 @@ actor BlobWriter {
     /// - Throws: `FilesError.storageFull`, `.systemCall`.
     func append(_ bytes: [UInt8]) throws {
         let descriptor = try openFile()
+        try room.check(bytes.count, descriptor, path)
         try bytes.withUnsafeBytes { buffer in
             var rest = UnsafeRawBufferPointer(rebasing: buffer[...])
             while !rest.isEmpty {

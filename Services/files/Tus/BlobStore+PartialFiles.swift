@@ -6,7 +6,7 @@ import Glibc
 extension BlobStore {
     /// The file of an upload, which need not be there yet.
     func makePartialFile(_ id: String) -> PartialFile {
-        PartialFile(path: "\(partialDirectory)/\(id)", executor: nextExecutor())
+        PartialFile(path: "\(partialDirectory)/\(id)", freeBytesMin: freeBytesMin, executor: nextExecutor())
     }
 
     /// Makes the names of the uploads' files durable.
@@ -21,16 +21,14 @@ extension BlobStore {
         return Set(try await onDisk { try SystemCall.names(in: directory) })
     }
 
-    /// What is free on the disk for this process, in bytes.
+    /// What uploads may take of the disk just now, in bytes; negative when less is free than they are to leave.
     func freeBytes() async throws -> Int {
-        let directory = partialDirectory
+        let (directory, kept) = (partialDirectory, freeBytesMin)
         return try await onDisk {
-            var status = statvfs()
-            try SystemCall.check("statvfs", directory) { statvfs(directory, &status) }
-            let (bytes, isTooLarge) = Int(clamping: status.f_bavail).multipliedReportingOverflow(
-                by: Int(status.f_frsize)
+            let file = DescriptorOwner(
+                try SystemCall.check("open", directory) { Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
             )
-            return isTooLarge ? .max : bytes
+            return try SystemCall.freeBytes(file.descriptor, directory) - kept
         }
     }
 }

@@ -54,6 +54,7 @@ actor PartialFile {
     }
 
     private let executor: QueueExecutor
+    private var room: RoomKept
     /// The file.
     nonisolated let path: String
     /// Open while a request holds the file, or waits to go on.
@@ -72,9 +73,11 @@ actor PartialFile {
 
     /// - Parameters:
     ///   - path: The file; `create` makes it.
+    ///   - freeBytesMin: What is left free on the disk, in bytes.
     ///   - executor: The disk thread.
-    init(path: String, executor: QueueExecutor) {
+    init(path: String, freeBytesMin: Int, executor: QueueExecutor) {
         self.path = path
+        room = RoomKept(freeBytesMin)
         self.executor = executor
     }
 
@@ -161,6 +164,7 @@ actor PartialFile {
 
     /// A part begins; one with a checksum counts only when `verify` has found that it holds.
     func begin(checksum: TusChecksum?) {
+        room.forget()
         checkpoint = checksum.map {
             Checkpoint(size: size, progress: progress, checksum: TusChecksum.Hasher($0.algorithm))
         }
@@ -172,6 +176,7 @@ actor PartialFile {
     func append(_ bytes: [UInt8]) throws {
         try resume()
         let descriptor = try descriptor
+        try room.check(bytes.count, descriptor, path)
         do {
             try bytes.withUnsafeBytes { buffer in
                 var written = 0

@@ -3,8 +3,8 @@ extension SettingsCatalogue {
     static let files: [any SettingDeclaration] = [
         filesListen, filesURL, filesDirectory, filesBase64BytesMax, filesFileBytesMax, filesImageBytesMax,
         filesVideoBytesMax, filesVoiceBytesMax, filesUserBytesMax, filesUserFilesMax, filesUploadsPerUserMax,
-        filesUploadsPerNetworkMax, filesUploadsMax, filesTusUploadsPerUserMax, filesUploadExpiry, filesDiskThreads,
-        filesURLSecret, filesURLLifetime,
+        filesUploadsPerNetworkMax, filesUploadsMax, filesTusUploadsPerUserMax, filesUploadExpiry, filesFreeBytesMin,
+        filesDiskThreads, filesURLSecret, filesURLLifetime,
     ]
 
     package static let filesListen = Setting.address(
@@ -87,6 +87,13 @@ extension SettingsCatalogue {
         default: 256,
         in: 1...100_000,
         "everybody's uploads at once; each holds a descriptor and up to 1 MiB of memory"
+    )
+
+    package static let filesFreeBytesMin = Setting.integer(
+        "files.free_bytes_min",
+        default: 1_073_741_824,
+        in: 0...1_125_899_906_842_624,
+        "what uploads leave free on the disk, in bytes, for others such as Redis; below it they are answered 507"
     )
 
     package static let filesDiskThreads = Setting.integer(
