@@ -89,7 +89,7 @@ struct TusMetadataTests {
         let digest = checksum("sha1", []).dropFirst(5)
         for text in [
             "SHA1 \(digest)", "sha1  \(digest)", " sha1 \(digest)", "sha1 \(digest) ", "sha256 \(digest)",
-            "md5 \(digest)",
+            "md5 \(digest)", "sha1\u{301}\u{316} \(digest)", "sha1 \(digest)\u{301}",
         ] {
             #expect(throws: Problem.self, "\(text)") { try TusChecksum(text) }
         }

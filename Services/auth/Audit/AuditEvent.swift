@@ -1,3 +1,5 @@
+import Core
+
 /// What is kept in the audit trail; the word is the entry's `event` and the log line's.
 struct AuditEvent: Sendable, Equatable {
     private let name: StaticString
@@ -36,7 +38,7 @@ struct AuditEvent: Sendable, Equatable {
 
     /// The event of that word.
     init?(word: String) {
-        guard let known = Self.all.first(where: { $0.word == word }) else { return nil }
+        guard let known = Self.all.first(where: { $0.word.hasBytes(of: word) }) else { return nil }
         self = known
     }
 

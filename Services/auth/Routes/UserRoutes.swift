@@ -172,7 +172,7 @@ struct UserRoutes: RouteGroup {
         let userID = caller.named(request.parameters["id"])
         try caller.requireSelfOrAdmin(userID)
         let except = request.query["except"]
-        guard except == nil || except == "current" else { throw Problem.badRequest("except: must be current") }
+        guard except?.hasBytes(of: "current") ?? true else { throw Problem.badRequest("except: must be current") }
         try await requireUser(userID, caller)
         let spared = except == nil || userID != caller.userID ? nil : caller.verified.session.hash
         let count = try await accounts.endSessions(of: userID, sparing: spared, by: caller.actor)

@@ -4,7 +4,7 @@ import Crypto
 /// `Upload-Checksum`: what the body of one request must hash to, `sha256 base64`.
 struct TusChecksum: Sendable, Equatable {
     /// The algorithms; SHA-1 since the protocol requires it, and against damage on the way it does.
-    enum Algorithm: String, Sendable, CaseIterable {
+    enum Algorithm: String, Sendable, WireWord {
         case sha1
         case sha256
 
@@ -20,9 +20,10 @@ struct TusChecksum: Sendable, Equatable {
     /// - Parameter text: The field's value.
     /// - Throws: 400 for another algorithm or a digest that is none.
     init(_ text: String) throws(Problem) {
-        let parts = text.split(separator: " ", omittingEmptySubsequences: false)
+        // An algorithm and base64 are ASCII; anything else takes long to split and to compare.
+        let parts = text.isASCII ? text.split(separator: " ", omittingEmptySubsequences: false) : []
         guard parts.count == 2 else { throw .badRequest("Upload-Checksum: must be an algorithm and a digest") }
-        guard let algorithm = Algorithm(rawValue: String(parts[0])) else {
+        guard let algorithm = Algorithm(word: parts[0]) else {
             throw .badRequest("Upload-Checksum: the algorithm must be one of \(Self.algorithms)")
         }
         guard let digest = try? Base64.decode(parts[1]), digest.count == algorithm.digestLength else {

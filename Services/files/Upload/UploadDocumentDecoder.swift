@@ -1,3 +1,5 @@
+import Core
+
 /// Reads `{"file_name","file_type","file_data"}` as it streams in; members in any order, in any split.
 ///
 /// The decoded bytes of `file_data` come out as they arrive, so a document of any size needs the memory of one
@@ -8,7 +10,7 @@ struct UploadDocumentDecoder: UploadDecoder {
     /// The most that a document has beside `file_data`, in bytes: white space, names, unknown members.
     static let envelopeBytesMax = 262_144
 
-    private enum Member: String, CaseIterable {
+    private enum Member: String, WireWord {
         case fileName = "file_name"
         case fileType = "file_type"
         case fileData = "file_data"
@@ -139,7 +141,7 @@ struct UploadDocumentDecoder: UploadDecoder {
     private mutating func endKey() throws(FilesError) {
         guard let key = String(validating: text, as: UTF8.self) else { throw Self.notUTF8 }
         text.removeAll(keepingCapacity: true)
-        let member = Member(rawValue: key)
+        let member = Member(word: key)
         if let member, !seen.insert(member).inserted {
             throw .invalidField(name: key, rule: "is given twice")
         }

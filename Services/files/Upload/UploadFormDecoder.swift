@@ -1,3 +1,4 @@
+import Core
 import HTTP
 
 /// Reads a `multipart/form-data` upload as it streams in (RFC 7578): one part `file`, and, before or behind it, the
@@ -10,7 +11,7 @@ struct UploadFormDecoder: UploadDecoder {
     /// The most that all parts but `file` hold, in bytes.
     static let fieldBytesMax = 65_536
 
-    private enum Field: String {
+    private enum Field: String, WireWord {
         case fileName = "file_name"
         case fileType = "file_type"
     }
@@ -96,10 +97,11 @@ struct UploadFormDecoder: UploadDecoder {
             disposition.value == "form-data", let name = disposition["name"]
         else { throw .invalidPart("Content-Disposition: must be form-data with a name, once") }
         // Deprecated by §4.7. What it would decode is not what the sender means to store.
-        guard ["binary", "8bit", "7bit"].contains(headers["Content-Transfer-Encoding"]?.lowercased() ?? "binary") else {
+        let encoding = headers["Content-Transfer-Encoding"] ?? "binary"
+        guard encoding.isASCII, ["binary", "8bit", "7bit"].contains(encoding.lowercased()) else {
             throw .invalidPart("Content-Transfer-Encoding: only binary")
         }
-        if name == Self.file {
+        if name.hasBytes(of: Self.file) {
             guard partHead == nil else { throw .invalidField(name: Self.file, rule: "is given twice") }
             let fileName = disposition["filename"]?.split(separator: "%22", omittingEmptySubsequences: false)
                 .joined(separator: "\"")
@@ -113,7 +115,7 @@ struct UploadFormDecoder: UploadDecoder {
         guard disposition["filename"] == nil else {
             throw .invalidField(name: Self.file, rule: "must be the only file, in a part of that name")
         }
-        guard let field = Field(rawValue: name) else { return .other }
+        guard let field = Field(word: name) else { return .other }
         guard fields[field] == nil else { throw .invalidField(name: name, rule: "is given twice") }
         return .field(field)
     }
